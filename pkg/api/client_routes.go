@@ -21,13 +21,20 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return call[Status](ctx, c, "GET", "/v1/status", nil, nil)
 }
 
+// ListAlarms is GET /v1/alarms: those that are active.
+func (c *Client) ListAlarms(ctx context.Context) ([]Alarm, error) {
+	return list[Alarm](ctx, c, "/v1/alarms", nil)
+}
+
 // CreateOrg is POST /v1/orgs.
 func (c *Client) CreateOrg(ctx context.Context, request CreateRequest) (Org, error) {
 	return call[Org](ctx, c, "POST", "/v1/orgs", nil, request)
 }
 
-// ListOrgs is GET /v1/orgs.
-func (c *Client) ListOrgs(ctx context.Context) ([]Org, error) { return list[Org](ctx, c, "/v1/orgs") }
+// ListOrgs is GET /v1/orgs: what lies at or below prefix, empty is all.
+func (c *Client) ListOrgs(ctx context.Context, prefix calms.Path) ([]Org, error) {
+	return list[Org](ctx, c, "/v1/orgs", below(prefix))
+}
 
 // GetOrg is GET /v1/orgs/{org}.
 func (c *Client) GetOrg(ctx context.Context, path calms.Path) (Org, error) {
@@ -44,9 +51,9 @@ func (c *Client) CreateSite(ctx context.Context, request CreateRequest) (Site, e
 	return call[Site](ctx, c, "POST", "/v1/sites", nil, request)
 }
 
-// ListSites is GET /v1/sites.
-func (c *Client) ListSites(ctx context.Context) ([]Site, error) {
-	return list[Site](ctx, c, "/v1/sites")
+// ListSites is GET /v1/sites: what lies at or below prefix, empty is all.
+func (c *Client) ListSites(ctx context.Context, prefix calms.Path) ([]Site, error) {
+	return list[Site](ctx, c, "/v1/sites", below(prefix))
 }
 
 // GetSite is GET /v1/sites/{org}/{site}.
@@ -64,9 +71,9 @@ func (c *Client) CreateDevice(ctx context.Context, request CreateRequest) (Devic
 	return call[Device](ctx, c, "POST", "/v1/devices", nil, request)
 }
 
-// ListDevices is GET /v1/devices.
-func (c *Client) ListDevices(ctx context.Context) ([]Device, error) {
-	return list[Device](ctx, c, "/v1/devices")
+// ListDevices is GET /v1/devices: what lies at or below prefix, empty is all.
+func (c *Client) ListDevices(ctx context.Context, prefix calms.Path) ([]Device, error) {
+	return list[Device](ctx, c, "/v1/devices", below(prefix))
 }
 
 // GetDevice is GET /v1/devices/{org}/{site}/{device}.
@@ -94,9 +101,9 @@ func (c *Client) CreateChannel(ctx context.Context, request CreateRequest) (Chan
 	return call[Channel](ctx, c, "POST", "/v1/channels", nil, request)
 }
 
-// ListChannels is GET /v1/channels.
-func (c *Client) ListChannels(ctx context.Context) ([]Channel, error) {
-	return list[Channel](ctx, c, "/v1/channels")
+// ListChannels is GET /v1/channels: what lies at or below prefix, empty is all.
+func (c *Client) ListChannels(ctx context.Context, prefix calms.Path) ([]Channel, error) {
+	return list[Channel](ctx, c, "/v1/channels", below(prefix))
 }
 
 // GetChannel is GET /v1/channels/{org}/{site}/{device}/{channel}.
@@ -138,7 +145,7 @@ func (c *Client) CreateRepository(ctx context.Context, request RepositoryRequest
 
 // ListSnapshots is GET /v1/backup/snapshots, newest first.
 func (c *Client) ListSnapshots(ctx context.Context) ([]Snapshot, error) {
-	return list[Snapshot](ctx, c, "/v1/backup/snapshots")
+	return list[Snapshot](ctx, c, "/v1/backup/snapshots", nil)
 }
 
 // CreateSnapshot is POST /v1/backup/snapshots; the answer's state is running.
@@ -167,9 +174,16 @@ func (c *Client) Restore(ctx context.Context, request RestoreRequest) (Recovery,
 	return call[Recovery](ctx, c, "POST", "/v1/recovery/restore", nil, request)
 }
 
-func list[T any](ctx context.Context, c *Client, path string) ([]T, error) {
-	page, err := call[Page[T]](ctx, c, "GET", path, nil, nil)
+func list[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
+	page, err := call[Page[T]](ctx, c, "GET", path, query, nil)
 	return page.Items, err
+}
+
+func below(prefix calms.Path) url.Values {
+	if prefix == "" {
+		return nil
+	}
+	return url.Values{"prefix": {string(prefix)}}
 }
 
 func (c *Client) remove(ctx context.Context, path string) error {

@@ -11,9 +11,12 @@ import (
 
 // Export is GET /v1/data/export: f is called with every sample of the range, in
 // the order of the channels' paths and of time, until f or the stream fails. A
-// nil error means that the export is whole.
+// nil error means that the export is whole; an export knows no limit.
 func (c *Client) Export(ctx context.Context, q Query, f func(Sample) error) error {
-	return c.stream(ctx, "/v1/data/export", q.values(), f)
+	q.Limit = 0
+	query := q.values()
+	query.Set("format", "jsonl")
+	return c.stream(ctx, "/v1/data/export", query, f)
 }
 
 // Tail is GET /v1/data/tail: f is called with every sample that the cloud stores

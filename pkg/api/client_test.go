@@ -127,7 +127,7 @@ func TestTransportFailures(t *testing.T) {
 
 func TestStreams(t *testing.T) {
 	cloud := serve(t, newAuthority(t, "root"), func(w http.ResponseWriter, r *http.Request) {
-		if got := r.URL.RawQuery; r.URL.Path == "/v1/data/export" && got != "from=2026-08-01T10%3A00%3A00.000000001Z&limit=5&path=acme" {
+		if got := r.URL.RawQuery; r.URL.Path == "/v1/data/export" && got != "format=jsonl&from=2026-08-01T10%3A00%3A00.000000001Z&path=acme" {
 			t.Errorf("query is %s", got)
 		}
 		_, _ = io.WriteString(w, `{"channel":"acme/a/b/c","time":"2026-08-01T10:00:00Z","value":1.5,"quality":"good"}`+"\n"+
