@@ -1,0 +1,78 @@
+package alarm
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+)
+
+func newBoard(t *testing.T) *Board {
+	return NewBoard(slog.New(slog.NewTextHandler(t.Output(), nil)))
+}
+
+func TestRaiseKeepsSince(t *testing.T) {
+	b := newBoard(t)
+	b.Raise("disk-full", "history", Warning, "first", "")
+	since := b.Active()[0].Since
+	b.Raise("disk-full", "history", Critical, "second", "free space")
+
+	got := b.Active()
+	if len(got) != 1 {
+		t.Fatalf("%d alarms, want 1", len(got))
+	}
+	if a := got[0]; a.Since != since || since.IsZero() || a.Text != "second" || a.Severity != Critical || a.Hint != "free space" {
+		t.Errorf("alarm raised again is %+v, since was %v", a, since)
+	}
+
+	b.Clear("disk-full", "history")
+	b.Clear("disk-full", "history")
+	if got := b.Active(); len(got) != 0 {
+		t.Errorf("cleared, but %v stands", got)
+	}
+}
+
+func TestOrder(t *testing.T) {
+	b := newBoard(t)
+	b.Raise("no-repository", "backup", Warning, "", "")
+	b.Raise("fork", "acme/b/c", Critical, "", "")
+	b.Raise("fork", "acme/a/c", Critical, "", "")
+	b.Raise("disk-full", "pki", Warning, "", "")
+	want := []string{"fork acme/a/c", "fork acme/b/c", "disk-full pki", "no-repository backup"}
+	for i, a := range b.Active() {
+		if got := a.Kind + " " + a.Subject; got != want[i] {
+			t.Errorf("alarm %d is %s, want %s", i, got, want[i])
+		}
+	}
+}
+
+func TestRetain(t *testing.T) {
+	b := newBoard(t)
+	b.Raise("replay-margin", "a", Warning, "", "")
+	b.Raise("replay-margin", "b", Warning, "", "")
+	b.Raise("fork", "c", Warning, "", "")
+	b.Retain("replay-margin", []string{"b"})
+	got := b.Active()
+	if len(got) != 2 || got[0].Subject != "c" || got[1].Subject != "b" {
+		t.Errorf("retained %v", got)
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	b := newBoard(t)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 100 {
+				b.Raise("fork", fmt.Sprint(j%10), Warning, fmt.Sprint(i), "")
+				b.Active()
+				b.Clear("fork", fmt.Sprint((j+5)%10))
+			}
+		})
+	}
+	wg.Wait()
+	b.Retain("fork", nil)
+	if got := b.Active(); len(got) != 0 {
+		t.Errorf("%v stands", got)
+	}
+}
