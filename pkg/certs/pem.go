@@ -31,7 +31,12 @@ func ParseKey(text []byte) (crypto.Signer, error) {
 	if block == nil || block.Type != pemKey || len(bytes.TrimSpace(rest)) > 0 {
 		return nil, calms.Errorf(calms.KindInvalid, "there is not exactly one PEM block %q", pemKey)
 	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	return ParseKeyDER(block.Bytes)
+}
+
+// ParseKeyDER reads a private key in PKCS #8.
+func ParseKeyDER(der []byte) (crypto.Signer, error) {
+	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		return nil, calms.Errorf(calms.KindInvalid, "the private key is malformed")
 	}
