@@ -36,28 +36,35 @@ type DB struct {
 }
 
 const (
-	// pageSize suits blobs of some KiB; it must be set before WAL mode is.
-	pageSize = 16 << 10
+	// LargePages suit blobs of some KiB that are read in long runs.
+	LargePages = 16 << 10
+	// SmallPages suit flash: a commit writes every page that it touches.
+	SmallPages = 4 << 10
 	// walLimit is the size to which a checkpoint truncates the WAL.
 	walLimit = 64 << 20
 	// readers bounds the connections that only read.
 	readers = 4
 )
 
-// Open opens the SQLite database at path, makes it (mode 0600) where there is
-// none, and brings it to the newest schema: migrations holds goose SQL files at
+// Open opens the SQLite database at path, makes it (mode 0600, [LargePages])
+// where there is none, and brings it to the newest schema: migrations holds goose SQL files at
 // its root. A database made by a newer program is refused. Every commit is on
 // disk when it returns (WAL, synchronous=FULL).
 func Open(ctx context.Context, path string, migrations fs.FS) (*DB, error) {
-	db, err := open(ctx, path, migrations)
+	return OpenPaged(ctx, path, migrations, LargePages)
+}
+
+// OpenPaged is [Open] with a page size for the file where it is made.
+func OpenPaged(ctx context.Context, path string, migrations fs.FS, pageSize int) (*DB, error) {
+	db, err := open(ctx, path, migrations, pageSize)
 	if err != nil {
 		return nil, calms.Wrap("open database "+filepath.Base(path), classify(err))
 	}
 	return db, nil
 }
 
-func open(ctx context.Context, path string, migrations fs.FS) (*DB, error) {
-	if err := create(ctx, path); err != nil {
+func open(ctx context.Context, path string, migrations fs.FS, pageSize int) (*DB, error) {
+	if err := create(ctx, path, pageSize); err != nil {
 		return nil, err
 	}
 	writer, err := sql.Open("sqlite3", dsn(path, "rwc"))
@@ -77,7 +84,7 @@ func open(ctx context.Context, path string, migrations fs.FS) (*DB, error) {
 }
 
 // create makes an empty database at path, unless there is one.
-func create(ctx context.Context, path string) error {
+func create(ctx context.Context, path string, pageSize int) error {
 	// SQLite would make the file with the process's umask; its WAL takes our mode.
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
