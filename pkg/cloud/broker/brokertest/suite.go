@@ -170,11 +170,11 @@ func testForeignPublish(t *testing.T, i Installation, r *Recorder) {
 	id := calms.NewDeviceID()
 	certificate := i.Enrol(t, id, 2)
 	for _, topic := range foreignTopics(&Device{ID: id, Shard: 2}, victim) {
-		attacker := i.Reconnect(t, id, 2, certificate)
-		for qos := range byte(2) {
+		for qos := range byte(2) { // each on its own connection, which the broker may cut
+			attacker := i.Reconnect(t, id, 2, certificate)
 			attacker.Client.Publish(topic, qos, false, "forged").WaitTimeout(500 * time.Millisecond)
+			attacker.Client.Disconnect(0)
 		}
-		attacker.Client.Disconnect(0)
 	}
 	honest := i.Reconnect(t, id, 2, certificate)
 	if err := honest.Publish("entries", []byte("honest")); err != nil {
