@@ -1,0 +1,300 @@
+package history
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.calms.com/calms/pkg/batch"
+	"go.calms.com/calms/pkg/calms"
+	"go.calms.com/calms/pkg/crash"
+	"go.calms.com/calms/pkg/store"
+	"go.calms.com/calms/pkg/wire"
+)
+
+// Step is one opened entry that the cursor may move over.
+type Step struct {
+	Number  uint64
+	Prev    wire.Hash
+	Hash    wire.Hash
+	Total   uint64
+	Kind    wire.EntryKind
+	Content []byte // the plaintext
+
+	Batch    *batch.Batch   // what Content says, where Kind is batch
+	Channels []wire.Channel // that the batch refers to
+	Anchor   *wire.Anchor   // what Content says, where Kind is anchor
+}
+
+// Gap is a declared loss that the cursor may move over.
+type Gap struct {
+	First, Last  uint64
+	Hash         wire.Hash // of entry Last
+	Total        uint64    // samples of the journal up to and with entry Last
+	Samples      uint64    // lost; computed when the gap is stored
+	Since, Until int64     // UTC nanoseconds, 0 where unknown
+	Reason       string
+}
+
+// Object is a session object that steps need.
+type Object struct {
+	Name    wire.Hash
+	Content []byte
+}
+
+// Cursor is the state of one journal in the cloud.
+type Cursor struct {
+	Number      uint64
+	Hash        wire.Hash
+	Total       uint64
+	Covered     uint64
+	Quarantined string
+}
+
+// Outcome says what a commit did.
+type Outcome struct {
+	Cursor     Cursor
+	Stored     int    // entries
+	Samples    int    // of the entries stored
+	Duplicates int    // entries at or below the cursor, dropped
+	Lost       uint64 // samples of a gap stored
+	Ahead      bool   // entries above cursor+1 came: the edge must rewind
+	Forked     bool   // this commit quarantined the journal
+}
+
+// Commit stores consecutive entries of one journal and moves its cursor, in one
+// transaction: it has happened durably when Commit returns without error, and
+// not at all otherwise. The cursor in the transaction decides what is new, so
+// that two workers cannot both store an entry.
+func (h *History) Commit(ctx context.Context, id wire.JournalID, steps []Step, objects []Object) (Outcome, error) {
+	var out Outcome
+	err := h.db.Update(ctx, func(tx store.Tx) error {
+		out = Outcome{}
+		c, err := openCommit(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		for i := range steps {
+			if !c.accept(&out, steps[i].Number, steps[i].Prev) {
+				continue
+			}
+			if err := c.store(&out, &steps[i]); err != nil {
+				return err
+			}
+		}
+		if out.Stored > 0 {
+			if err := c.putObjects(objects); err != nil {
+				return err
+			}
+		}
+		if err := c.close(&out); err != nil {
+			return err
+		}
+		crash.At("history.written")
+		return nil
+	})
+	if err != nil {
+		return Outcome{}, calms.Wrap("commit entries", err)
+	}
+	crash.At("history.committed")
+	h.tell(id.Device, steps, out)
+	return out, nil
+}
+
+// CommitGap moves the cursor to the end of a gap that begins at cursor+1. A gap
+// that ends at or below the cursor is a duplicate, one that begins above it is
+// ahead.
+func (h *History) CommitGap(ctx context.Context, id wire.JournalID, gap Gap) (Outcome, error) {
+	var out Outcome
+	err := h.db.Update(ctx, func(tx store.Tx) error {
+		out = Outcome{}
+		c, err := openCommit(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		switch {
+		case c.Quarantined != "":
+		case gap.Last <= c.Number || gap.First <= c.Number:
+			// The second case is a gap that was told before the cursor moved into it;
+			// the edge will be asked again, from where the cursor is.
+			out.Duplicates++
+			out.Ahead = gap.Last > c.Number
+		case gap.First > c.Number+1:
+			out.Ahead = true
+		default:
+			if err := c.storeGap(&out, gap); err != nil {
+				return err
+			}
+		}
+		return c.close(&out)
+	})
+	if err != nil {
+		return Outcome{}, calms.Wrap("commit gap", err)
+	}
+	return out, nil
+}
+
+// commit is one running transaction on one journal.
+type commit struct {
+	Cursor
+	ctx     context.Context
+	tx      store.Tx
+	id      wire.JournalID
+	row     int64 // journals.id
+	before  Cursor
+	samples uint64 // stored by this commit
+}
+
+func openCommit(ctx context.Context, tx store.Tx, id wire.JournalID) (*commit, error) {
+	c := &commit{ctx: ctx, tx: tx, id: id}
+	var err error
+	if c.row, c.Cursor, err = readCursor(ctx, tx, id); errors.Is(err, sql.ErrNoRows) {
+		c.row, err = insertJournal(ctx, tx, id)
+	}
+	c.before = c.Cursor
+	return c, err
+}
+
+func readCursor(ctx context.Context, tx store.Tx, id wire.JournalID) (row int64, c Cursor, err error) {
+	var hash []byte
+	err = tx.QueryRowContext(ctx, `SELECT id, cursor, hash, total, covered, quarantined FROM journals
+		WHERE device = $1 AND generation = $2 AND random = $3`, string(id.Device), id.Generation, id.Random[:]).
+		Scan(&row, &c.Number, &hash, &c.Total, &c.Covered, &c.Quarantined)
+	copy(c.Hash[:], hash)
+	return row, c, err
+}
+
+func insertJournal(ctx context.Context, tx store.Tx, id wire.JournalID) (row int64, err error) {
+	err = tx.QueryRowContext(ctx, `INSERT INTO journals
+		(device, generation, random, cursor, hash, total, samples, head, oldest, held, covered, last_entry, quarantined)
+		VALUES ($1, $2, $3, 0, $4, 0, 0, 0, 0, 0, 0, 0, '') RETURNING id`,
+		string(id.Device), id.Generation, id.Random[:], make([]byte, len(wire.Hash{}))).Scan(&row)
+	return row, err
+}
+
+// accept decides on one entry by the rules of the cursor.
+func (c *commit) accept(out *Outcome, number uint64, prev wire.Hash) bool {
+	switch {
+	case c.Quarantined != "" || out.Ahead:
+		return false
+	case number <= c.Number:
+		out.Duplicates++
+		return false
+	case number > c.Number+1:
+		out.Ahead = true
+		return false
+	case prev != c.Hash:
+		c.Quarantined = fmt.Sprintf("forked at entry %d: it follows %s, entry %d here is %s", number, prev, c.Number, c.Hash)
+		out.Forked = true
+		return false
+	}
+	return true
+}
+
+func (c *commit) store(out *Outcome, s *Step) error {
+	if s.Batch != nil {
+		if err := c.storeBatch(s); err != nil {
+			return err
+		}
+		out.Samples += s.Batch.Samples()
+		c.samples += uint64(s.Batch.Samples())
+	} else if err := c.storeNote(s); err != nil {
+		return err
+	}
+	out.Stored++
+	c.Number, c.Hash, c.Total = s.Number, s.Hash, s.Total
+	return nil
+}
+
+func (c *commit) storeBatch(s *Step) error {
+	list, err := c.channelList(s.Channels)
+	if err != nil {
+		return err
+	}
+	first, last := s.Batch.Span()
+	if first < -MaxTime || last > MaxTime || last-first > MaxSpan {
+		return calms.Errorf(calms.KindInvalid, "batch %d spans %d to %d, which is out of bounds", s.Number, first, last)
+	}
+	if _, err := c.tx.ExecContext(c.ctx, `INSERT INTO boots (device, boot, span) VALUES ($1, $2, $3)
+		ON CONFLICT (device, boot) DO UPDATE SET span = excluded.span WHERE excluded.span > boots.span`,
+		string(c.id.Device), s.Batch.Boot[:], last-first); err != nil {
+		return err
+	}
+	_, err = c.tx.ExecContext(c.ctx, `INSERT INTO batches (device, boot, first, last, journal, number, channels, samples, batch)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		string(c.id.Device), s.Batch.Boot[:], first, last, c.row, s.Number, list, s.Batch.Samples(), s.Content)
+	return err
+}
+
+// channelList is the id of a list of channels, which is stored once.
+func (c *commit) channelList(channels []wire.Channel) (id int64, err error) {
+	encoded := wire.Encode(channels)
+	hash := sha256.Sum256(encoded)
+	err = c.tx.QueryRowContext(c.ctx, `SELECT id FROM channel_lists WHERE device = $1 AND hash = $2`, string(c.id.Device), hash[:]).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = c.tx.QueryRowContext(c.ctx, `INSERT INTO channel_lists (device, hash, channels) VALUES ($1, $2, $3) RETURNING id`,
+			string(c.id.Device), hash[:], encoded).Scan(&id)
+	}
+	return id, err
+}
+
+func (c *commit) storeNote(s *Step) error {
+	if _, err := c.tx.ExecContext(c.ctx, `INSERT INTO notes (journal, number, kind, content) VALUES ($1, $2, $3, $4)`,
+		c.row, s.Number, s.Kind, s.Content); err != nil {
+		return err
+	}
+	if s.Anchor == nil {
+		return nil
+	}
+	if s.Anchor.UTC < -MaxTime || s.Anchor.UTC > MaxTime || s.Anchor.Mono < -MaxTime || s.Anchor.Mono > MaxTime || s.Anchor.Error < 0 {
+		return calms.Errorf(calms.KindInvalid, "anchor %d is out of bounds", s.Number)
+	}
+	// The anchor with the smallest error places the boot; of equal ones the first.
+	_, err := c.tx.ExecContext(c.ctx, `INSERT INTO boots (device, boot, span, placed, error) VALUES ($1, $2, 0, $3, $4)
+		ON CONFLICT (device, boot) DO UPDATE SET placed = excluded.placed, error = excluded.error
+		WHERE boots.error IS NULL OR excluded.error < boots.error`,
+		string(c.id.Device), s.Anchor.Boot[:], s.Anchor.Offset(), s.Anchor.Error)
+	return err
+}
+
+func (c *commit) storeGap(out *Outcome, gap Gap) error {
+	if gap.Total < c.Total || gap.Last < gap.First {
+		return calms.Errorf(calms.KindInvalid, "gap %d to %d says that %d samples came before, the cursor says %d", gap.First, gap.Last, gap.Total, c.Total)
+	}
+	out.Lost = gap.Total - c.Total
+	_, err := c.tx.ExecContext(c.ctx, `INSERT INTO gaps (journal, first, last, samples, since, until, reason, stored) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		c.row, gap.First, gap.Last, out.Lost, gap.Since, gap.Until, gap.Reason, time.Now().UnixNano())
+	c.Number, c.Hash, c.Total = gap.Last, gap.Hash, gap.Total
+	return err
+}
+
+func (c *commit) putObjects(objects []Object) error {
+	for _, o := range objects {
+		if _, err := c.tx.ExecContext(c.ctx, `INSERT INTO objects (device, name, object) VALUES ($1, $2, $3) ON CONFLICT (device, name) DO NOTHING`,
+			string(c.id.Device), o.Name[:], o.Content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close writes the cursor where it moved.
+func (c *commit) close(out *Outcome) error {
+	out.Cursor = c.Cursor
+	if c.Cursor == c.before {
+		return nil
+	}
+	moved, err := c.tx.ExecContext(c.ctx, `UPDATE journals SET cursor = $1, hash = $2, total = $3, quarantined = $4,
+		samples = samples + $5, head = MAX(head, $1), last_entry = $6 WHERE id = $7 AND cursor = $8`,
+		c.Number, c.Hash[:], c.Total, c.Quarantined, c.samples, time.Now().UnixNano(), c.row, c.before.Number)
+	if err != nil {
+		return err
+	}
+	if n, err := moved.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(err, calms.Errorf(calms.KindConflict, "the cursor of %s moved meanwhile", c.id))
+	}
+	return nil
+}
