@@ -1,0 +1,174 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"go.calms.com/calms/pkg/calms"
+	"go.calms.com/calms/pkg/cloud/history"
+	"go.calms.com/calms/pkg/crash"
+	"go.calms.com/calms/pkg/seal"
+	"go.calms.com/calms/pkg/wire"
+)
+
+// Limits of what is remembered of one device, in memory.
+const (
+	maxJournals = 64 // in one hello
+	maxSessions = 64 // opened sessions and unstored session objects
+	maxLists    = 64 // channel lists
+)
+
+// device is one device's conversation. All of it can be lost: the edge says
+// hello again.
+type device struct {
+	ingest *Ingest
+	id     calms.DeviceID
+
+	mu       sync.Mutex // guards what follows; held for a whole message
+	path     calms.Path // empty before the first hello
+	current  *seal.Session
+	nonce    [16]byte
+	counter  uint64
+	sessions map[wire.Hash]*seal.Session
+	lists    map[wire.Hash][]wire.Channel
+	told     map[wire.Hash]bool // channel lists that Devices was told of
+}
+
+func newDevice(i *Ingest, id calms.DeviceID) *device {
+	return &device{
+		ingest: i, id: id,
+		sessions: map[wire.Hash]*seal.Session{}, lists: map[wire.Hash][]wire.Channel{}, told: map[wire.Hash]bool{},
+	}
+}
+
+// name is what alarms call the device.
+func (d *device) name() string {
+	if d.path != "" {
+		return string(d.path)
+	}
+	return string(d.id)
+}
+
+func (d *device) handle(ctx context.Context, stream string, payload []byte) error {
+	crash.At("ingest.received")
+	switch stream {
+	case wire.StreamHello:
+		return d.hello(ctx, payload)
+	case wire.StreamObjects:
+		return d.objects(payload)
+	case wire.StreamEntries:
+		return d.entries(ctx, payload)
+	case wire.StreamGap:
+		return d.gap(ctx, payload)
+	default:
+		return calms.Errorf(calms.KindInvalid, "there is no stream %.30q", stream)
+	}
+}
+
+// hello opens a conversation and answers with what the cloud holds.
+func (d *device) hello(ctx context.Context, payload []byte) error {
+	var hello wire.Hello
+	if err := wire.Decode("hello", payload, &hello); err != nil {
+		return err
+	}
+	var body wire.HelloBody
+	if err := wire.Decode("hello", hello.Body, &body); err != nil {
+		return err
+	}
+	session, err := d.openSession(body.Session)
+	if err != nil {
+		return err
+	}
+	if !session.VerifyUp(hello.Body, hello.MAC) {
+		return calms.Errorf(calms.KindForbidden, "hello is not what the device said")
+	}
+	if err := d.checkHeld(body.Journals); err != nil {
+		return err
+	}
+	if d.path, err = d.ingest.config.Devices.Admit(ctx, d.id, body.Registration); err != nil {
+		return err
+	}
+	if err := d.ingest.config.History.Seen(ctx, body.Journals); err != nil {
+		return err
+	}
+	d.current, d.nonce, d.counter = session, body.Nonce, 0
+	return d.welcome(ctx, body.Journals)
+}
+
+func (d *device) checkHeld(held []wire.Held) error {
+	if len(held) > maxJournals {
+		return calms.Errorf(calms.KindInvalid, "hello names %d journals, at most %d are taken", len(held), maxJournals)
+	}
+	for _, h := range held {
+		if h.Journal.Device != d.id {
+			return calms.Errorf(calms.KindForbidden, "hello of %s names a journal of %s", d.id, h.Journal.Device)
+		}
+	}
+	return nil
+}
+
+func (d *device) welcome(ctx context.Context, held []wire.Held) error {
+	journals, err := d.ingest.config.History.Journals(ctx, d.id)
+	if err != nil {
+		return err
+	}
+	d.ingest.replay.hello(d.id, held, journals)
+	body := wire.WelcomeBody{Epoch: d.ingest.config.History.Epoch(), Nonce: d.nonce, IngestKeys: d.ingest.keys.wireKeys()}
+	for _, j := range journals {
+		body.MaxGeneration = max(body.MaxGeneration, j.ID.Generation)
+		if slices.ContainsFunc(held, func(h wire.Held) bool { return h.Journal == j.ID }) {
+			body.Cursors = append(body.Cursors, position(j.ID, j.Cursor))
+		}
+	}
+	encoded := wire.Encode(body)
+	d.send(wire.StreamHello, wire.Encode(wire.Welcome{Body: encoded, MAC: d.current.MACDown(encoded)}))
+	return nil
+}
+
+func position(id wire.JournalID, c history.Cursor) wire.Position {
+	return wire.Position{Journal: id, Number: c.Number, Hash: c.Hash, Covered: c.Covered, Quarantined: c.Quarantined != ""}
+}
+
+// send passes a message down. It may get lost like any other.
+func (d *device) send(stream string, payload []byte) {
+	if err := d.ingest.config.Link.Publish(d.id, stream, payload); err != nil {
+		d.ingest.config.Log.Debug("message down not sent", "device", d.id, "stream", stream, "error", err)
+	}
+	crash.At("ingest.replied")
+}
+
+// reply is the cursor message. Without a hello since the start there is no key
+// that the edge would believe: it will say hello when it hears nothing.
+func (d *device) reply(id wire.JournalID, c history.Cursor, attempt uint64, rewind bool, need []wire.Hash) {
+	if d.current == nil {
+		return
+	}
+	d.counter++
+	body := wire.Encode(wire.CursorBody{
+		Epoch: d.ingest.config.History.Epoch(), Nonce: d.nonce, Counter: d.counter,
+		Position: position(id, c), Rewind: rewind, Attempt: attempt, Need: need,
+	})
+	d.send(wire.StreamCursor, wire.Encode(wire.Cursor{Body: body, MAC: d.current.MACDown(body)}))
+}
+
+// alarmFork says that a journal was quarantined.
+func (d *device) alarmFork(id wire.JournalID, why string) {
+	d.ingest.config.Alarms.Raise(AlarmFork, d.name(), "critical",
+		fmt.Sprintf("journal %s is quarantined: %s", id.Name(), why),
+		"look for a copied disk: calmsctl device get "+d.name())
+}
+
+// alarmLoss says that samples are lost.
+func (d *device) alarmLoss(id wire.JournalID, gap history.Gap, samples uint64) {
+	d.ingest.config.Alarms.Raise(AlarmLoss, d.name(), "critical",
+		fmt.Sprintf("%d samples of journal %s are lost (entries %d to %d, %s)", samples, id.Name(), gap.First, gap.Last, gap.Reason),
+		"calmsctl device get "+d.name()+" shows the gap ledger")
+}
+
+// The kinds of alarm that ingest raises about a device.
+const (
+	AlarmFork = "fork"
+	AlarmLoss = "loss"
+)
