@@ -101,6 +101,16 @@ func labelled(label string, values ...any) []byte {
 	return Encode(append([]any{label}, values...))
 }
 
+// Loss is a range of entries that an edge no longer holds: what its ledger says,
+// and what a [Gap] tells the cloud.
+type Loss struct {
+	First, Last  uint64
+	Hash         Hash   // of entry Last
+	Total        uint64 // samples of the journal up to and with entry Last
+	Since, Until int64  // UTC nanoseconds of what was in it, 0 where unknown
+	Reason       string
+}
+
 // Anchor ties the monotonic clock of one boot to UTC. It is the plaintext of an
 // entry of kind [KindAnchor].
 type Anchor struct {

@@ -8,71 +8,21 @@ import (
 	"fmt"
 	"time"
 
-	"go.calms.com/calms/pkg/batch"
 	"go.calms.com/calms/pkg/calms"
 	"go.calms.com/calms/pkg/crash"
+	"go.calms.com/calms/pkg/replica"
 	"go.calms.com/calms/pkg/store"
 	"go.calms.com/calms/pkg/wire"
 )
-
-// Step is one opened entry that the cursor may move over.
-type Step struct {
-	Number  uint64
-	Prev    wire.Hash
-	Hash    wire.Hash
-	Total   uint64
-	Kind    wire.EntryKind
-	Content []byte // the plaintext
-
-	Batch    *batch.Batch   // what Content says, where Kind is batch
-	Channels []wire.Channel // that the batch refers to
-	Anchor   *wire.Anchor   // what Content says, where Kind is anchor
-}
-
-// Gap is a declared loss that the cursor may move over.
-type Gap struct {
-	First, Last  uint64
-	Hash         wire.Hash // of entry Last
-	Total        uint64    // samples of the journal up to and with entry Last
-	Samples      uint64    // lost; computed when the gap is stored
-	Since, Until int64     // UTC nanoseconds, 0 where unknown
-	Reason       string
-}
-
-// Object is a session object that steps need.
-type Object struct {
-	Name    wire.Hash
-	Content []byte
-}
-
-// Cursor is the state of one journal in the cloud.
-type Cursor struct {
-	Number      uint64
-	Hash        wire.Hash
-	Total       uint64
-	Covered     uint64
-	Quarantined string
-}
-
-// Outcome says what a commit did.
-type Outcome struct {
-	Cursor     Cursor
-	Stored     int    // entries
-	Samples    int    // of the entries stored
-	Duplicates int    // entries at or below the cursor, dropped
-	Lost       uint64 // samples of a gap stored
-	Ahead      bool   // entries above cursor+1 came: the edge must rewind
-	Forked     bool   // this commit quarantined the journal
-}
 
 // Commit stores consecutive entries of one journal and moves its cursor, in one
 // transaction: it has happened durably when Commit returns without error, and
 // not at all otherwise. The cursor in the transaction decides what is new, so
 // that two workers cannot both store an entry.
-func (h *History) Commit(ctx context.Context, id wire.JournalID, steps []Step, objects []Object) (Outcome, error) {
-	var out Outcome
+func (h *History) Commit(ctx context.Context, id wire.JournalID, steps []replica.Step, objects []replica.Object) (replica.Outcome, error) {
+	var out replica.Outcome
 	err := h.db.Update(ctx, func(tx store.Tx) error {
-		out = Outcome{}
+		out = replica.Outcome{}
 		c, err := openCommit(ctx, tx, id)
 		if err != nil {
 			return err
@@ -97,7 +47,7 @@ func (h *History) Commit(ctx context.Context, id wire.JournalID, steps []Step, o
 		return nil
 	})
 	if err != nil {
-		return Outcome{}, calms.Wrap("commit entries", err)
+		return replica.Outcome{}, calms.Wrap("commit entries", err)
 	}
 	crash.At("history.committed")
 	h.tell(id.Device, steps, out)
@@ -107,10 +57,10 @@ func (h *History) Commit(ctx context.Context, id wire.JournalID, steps []Step, o
 // CommitGap moves the cursor to the end of a gap that begins at cursor+1. A gap
 // that ends at or below the cursor is a duplicate, one that begins above it is
 // ahead.
-func (h *History) CommitGap(ctx context.Context, id wire.JournalID, gap Gap) (Outcome, error) {
-	var out Outcome
+func (h *History) CommitGap(ctx context.Context, id wire.JournalID, gap replica.Gap) (replica.Outcome, error) {
+	var out replica.Outcome
 	err := h.db.Update(ctx, func(tx store.Tx) error {
-		out = Outcome{}
+		out = replica.Outcome{}
 		c, err := openCommit(ctx, tx, id)
 		if err != nil {
 			return err
@@ -132,19 +82,19 @@ func (h *History) CommitGap(ctx context.Context, id wire.JournalID, gap Gap) (Ou
 		return c.close(&out)
 	})
 	if err != nil {
-		return Outcome{}, calms.Wrap("commit gap", err)
+		return replica.Outcome{}, calms.Wrap("commit gap", err)
 	}
 	return out, nil
 }
 
 // commit is one running transaction on one journal.
 type commit struct {
-	Cursor
+	replica.Cursor
 	ctx     context.Context
 	tx      store.Tx
 	id      wire.JournalID
 	row     int64 // journals.id
-	before  Cursor
+	before  replica.Cursor
 	samples uint64 // stored by this commit
 }
 
@@ -158,7 +108,7 @@ func openCommit(ctx context.Context, tx store.Tx, id wire.JournalID) (*commit, e
 	return c, err
 }
 
-func readCursor(ctx context.Context, tx store.Tx, id wire.JournalID) (row int64, c Cursor, err error) {
+func readCursor(ctx context.Context, tx store.Tx, id wire.JournalID) (row int64, c replica.Cursor, err error) {
 	var hash []byte
 	err = tx.QueryRowContext(ctx, `SELECT id, cursor, hash, total, covered, quarantined FROM journals
 		WHERE device = $1 AND generation = $2 AND random = $3`, string(id.Device), id.Generation, id.Random[:]).
@@ -176,7 +126,7 @@ func insertJournal(ctx context.Context, tx store.Tx, id wire.JournalID) (row int
 }
 
 // accept decides on one entry by the rules of the cursor.
-func (c *commit) accept(out *Outcome, number uint64, prev wire.Hash) bool {
+func (c *commit) accept(out *replica.Outcome, number uint64, prev wire.Hash) bool {
 	switch {
 	case c.Quarantined != "" || out.Ahead:
 		return false
@@ -194,7 +144,7 @@ func (c *commit) accept(out *Outcome, number uint64, prev wire.Hash) bool {
 	return true
 }
 
-func (c *commit) store(out *Outcome, s *Step) error {
+func (c *commit) store(out *replica.Outcome, s *replica.Step) error {
 	if s.Batch != nil {
 		if err := c.storeBatch(s); err != nil {
 			return err
@@ -209,7 +159,7 @@ func (c *commit) store(out *Outcome, s *Step) error {
 	return nil
 }
 
-func (c *commit) storeBatch(s *Step) error {
+func (c *commit) storeBatch(s *replica.Step) error {
 	list, err := c.channelList(s.Channels)
 	if err != nil {
 		return err
@@ -241,7 +191,7 @@ func (c *commit) channelList(channels []wire.Channel) (id int64, err error) {
 	return id, err
 }
 
-func (c *commit) storeNote(s *Step) error {
+func (c *commit) storeNote(s *replica.Step) error {
 	if _, err := c.tx.ExecContext(c.ctx, `INSERT INTO notes (journal, number, kind, content) VALUES ($1, $2, $3, $4)`,
 		c.row, s.Number, s.Kind, s.Content); err != nil {
 		return err
@@ -260,7 +210,7 @@ func (c *commit) storeNote(s *Step) error {
 	return err
 }
 
-func (c *commit) storeGap(out *Outcome, gap Gap) error {
+func (c *commit) storeGap(out *replica.Outcome, gap replica.Gap) error {
 	if gap.Total < c.Total || gap.Last < gap.First {
 		return calms.Errorf(calms.KindInvalid, "gap %d to %d says that %d samples came before, the cursor says %d", gap.First, gap.Last, gap.Total, c.Total)
 	}
@@ -271,7 +221,7 @@ func (c *commit) storeGap(out *Outcome, gap Gap) error {
 	return err
 }
 
-func (c *commit) putObjects(objects []Object) error {
+func (c *commit) putObjects(objects []replica.Object) error {
 	for _, o := range objects {
 		if _, err := c.tx.ExecContext(c.ctx, `INSERT INTO objects (device, name, object) VALUES ($1, $2, $3) ON CONFLICT (device, name) DO NOTHING`,
 			string(c.id.Device), o.Name[:], o.Content); err != nil {
@@ -282,7 +232,7 @@ func (c *commit) putObjects(objects []Object) error {
 }
 
 // close writes the cursor where it moved.
-func (c *commit) close(out *Outcome) error {
+func (c *commit) close(out *replica.Outcome) error {
 	out.Cursor = c.Cursor
 	if c.Cursor == c.before {
 		return nil

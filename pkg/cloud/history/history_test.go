@@ -9,6 +9,7 @@ import (
 
 	"go.calms.com/calms/pkg/batch"
 	"go.calms.com/calms/pkg/calms"
+	"go.calms.com/calms/pkg/replica"
 	"go.calms.com/calms/pkg/wire"
 )
 
@@ -54,14 +55,14 @@ func (f fixture) script(generation uint64) *script {
 	return &script{f: f, id: journal(generation), next: 1}
 }
 
-func (s *script) step(kind wire.EntryKind, samples int) Step {
-	st := Step{Number: s.next, Prev: s.hash, Hash: wire.Hash{byte(s.next), byte(s.id.Generation), 1}, Kind: kind}
+func (s *script) step(kind wire.EntryKind, samples int) replica.Step {
+	st := replica.Step{Number: s.next, Prev: s.hash, Hash: wire.Hash{byte(s.next), byte(s.id.Generation), 1}, Kind: kind}
 	s.total += uint64(samples)
 	s.next, s.hash, st.Total = s.next+1, st.Hash, s.total
 	return st
 }
 
-func (s *script) anchor(boot [16]byte, offset, err int64) Step {
+func (s *script) anchor(boot [16]byte, offset, err int64) replica.Step {
 	st := s.step(wire.KindAnchor, 0)
 	st.Anchor = &wire.Anchor{Boot: boot, UTC: offset, Error: err}
 	st.Content = wire.Encode(st.Anchor)
@@ -69,7 +70,7 @@ func (s *script) anchor(boot [16]byte, offset, err int64) Step {
 }
 
 // batch has one sample of the channel flow at each time, with that value.
-func (s *script) batch(boot [16]byte, times ...int64) Step {
+func (s *script) batch(boot [16]byte, times ...int64) replica.Step {
 	b := batch.Batch{Boot: boot, Columns: []batch.Column{{Channel: 0}, {Channel: 1}}}
 	for _, t := range times {
 		b.Columns[0].Append(calms.Sample{Time: t, Value: float64(t)})
@@ -85,7 +86,7 @@ func (s *script) batch(boot [16]byte, times ...int64) Step {
 	return st
 }
 
-func (f fixture) commit(id wire.JournalID, steps ...Step) Outcome {
+func (f fixture) commit(id wire.JournalID, steps ...replica.Step) replica.Outcome {
 	f.t.Helper()
 	out, err := f.Commit(f.t.Context(), id, steps, nil)
 	if err != nil {
@@ -113,7 +114,7 @@ func times(samples []calms.Sample) (text string) {
 func TestTheCursorMovesByOneOrNotAtAll(t *testing.T) {
 	f := fresh(t)
 	s := f.script(1)
-	steps := []Step{s.anchor(bootA, 1000, 1), s.batch(bootA, 1, 2), s.batch(bootA, 3), s.batch(bootA, 4)}
+	steps := []replica.Step{s.anchor(bootA, 1000, 1), s.batch(bootA, 1, 2), s.batch(bootA, 3), s.batch(bootA, 4)}
 	if out := f.commit(s.id, steps[1]); !out.Ahead || out.Stored != 0 || out.Cursor.Number != 0 {
 		t.Errorf("an entry ahead gives %+v", out)
 	}
@@ -140,8 +141,8 @@ func TestAGapMovesTheCursorToItsEnd(t *testing.T) {
 	f := fresh(t)
 	s := f.script(1)
 	f.commit(s.id, s.batch(bootA, 1), s.batch(bootA, 2))
-	gap := Gap{First: 4, Last: 9, Hash: wire.Hash{9}, Total: 24, Reason: "evicted"}
-	commit := func(first uint64) Outcome {
+	gap := replica.Gap{First: 4, Last: 9, Hash: wire.Hash{9}, Total: 24, Reason: "evicted"}
+	commit := func(first uint64) replica.Outcome {
 		g := gap
 		g.First = first
 		out, err := f.CommitGap(t.Context(), s.id, g)
@@ -291,7 +292,7 @@ func TestOutOfBoundsIsRefusedWhole(t *testing.T) {
 	f := fresh(t)
 	s := f.script(1)
 	good, bad := s.batch(bootA, 1), s.batch(bootA, math.MinInt64, math.MaxInt64)
-	if _, err := f.Commit(t.Context(), s.id, []Step{good, bad}, nil); calms.KindOf(err) != calms.KindInvalid {
+	if _, err := f.Commit(t.Context(), s.id, []replica.Step{good, bad}, nil); calms.KindOf(err) != calms.KindInvalid {
 		t.Errorf("a batch over all time gives %v", err)
 	}
 	if c, err := f.Position(t.Context(), s.id); err != nil || c.Number != 0 {

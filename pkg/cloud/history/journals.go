@@ -6,42 +6,32 @@ import (
 	"errors"
 
 	"go.calms.com/calms/pkg/calms"
+	"go.calms.com/calms/pkg/replica"
 	"go.calms.com/calms/pkg/store"
 	"go.calms.com/calms/pkg/wire"
 )
 
-// Journal is the state of one journal of a device.
-type Journal struct {
-	ID        wire.JournalID
-	Cursor    Cursor
-	Samples   uint64 // stored of it
-	Head      uint64 // highest number that the edge told of
-	Held      uint64 // lowest number that the edge held
-	Oldest    int64  // UTC nanoseconds of the oldest sample that the edge held, 0 where unknown
-	LastEntry int64  // UTC nanoseconds at which the newest entry was stored, 0 where none was
-}
-
 // Position is the cursor of a journal; the zero cursor where it is not known.
-func (h *History) Position(ctx context.Context, id wire.JournalID) (Cursor, error) {
+func (h *History) Position(ctx context.Context, id wire.JournalID) (replica.Cursor, error) {
 	_, c, err := readCursor(ctx, h.db.Read(), id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return Cursor{}, nil
+		return replica.Cursor{}, nil
 	}
 	return c, calms.Wrap("read cursor", err)
 }
 
 // Journals lists the journals of a device, or of all where device is empty, by
 // device and generation.
-func (h *History) Journals(ctx context.Context, device calms.DeviceID) ([]Journal, error) {
+func (h *History) Journals(ctx context.Context, device calms.DeviceID) ([]replica.Journal, error) {
 	rows, err := h.db.Read().QueryContext(ctx, `SELECT device, generation, random, cursor, hash, total, covered, quarantined,
 		samples, head, held, oldest, last_entry FROM journals WHERE $1 = '' OR device = $1 ORDER BY device, generation, id`, string(device))
 	if err != nil {
 		return nil, calms.Wrap("list journals", err)
 	}
 	defer rows.Close()
-	var journals []Journal
+	var journals []replica.Journal
 	for rows.Next() {
-		var j Journal
+		var j replica.Journal
 		var hash, random []byte
 		if err := rows.Scan(&j.ID.Device, &j.ID.Generation, &random, &j.Cursor.Number, &hash, &j.Cursor.Total, &j.Cursor.Covered,
 			&j.Cursor.Quarantined, &j.Samples, &j.Head, &j.Held, &j.Oldest, &j.LastEntry); err != nil {
@@ -74,8 +64,9 @@ func (h *History) Seen(ctx context.Context, held []wire.Held) error {
 // StoredGap is a gap of the ledger.
 type StoredGap struct {
 	Journal wire.JournalID
-	Gap
-	Stored int64 // UTC nanoseconds at which it was stored
+	replica.Gap
+	Samples uint64 // that are lost
+	Stored  int64  // UTC nanoseconds at which it was stored
 }
 
 // Gaps lists the gap ledger of a device, or of all where device is empty.

@@ -7,6 +7,7 @@ import (
 
 	"go.calms.com/calms/pkg/batch"
 	"go.calms.com/calms/pkg/calms"
+	"go.calms.com/calms/pkg/replica"
 	"go.calms.com/calms/pkg/wire"
 )
 
@@ -24,11 +25,11 @@ type tails struct {
 // news is the batches of one commit.
 type news struct {
 	device calms.DeviceID
-	steps  []Step
+	steps  []replica.Step
 }
 
 // tell passes newly stored batches on; it never waits.
-func (h *History) tell(device calms.DeviceID, steps []Step, out Outcome) {
+func (h *History) tell(device calms.DeviceID, steps []replica.Step, out replica.Outcome) {
 	h.tails.mu.Lock()
 	defer h.tails.mu.Unlock()
 	if len(h.tails.readers) == 0 || out.Samples == 0 {

@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.calms.com/calms/pkg/cloud/history"
+	"go.calms.com/calms/pkg/replica"
 )
 
 // unconfirmed is the activation time of a key that no repository holds yet.
@@ -38,7 +38,7 @@ func (i *Ingest) Counts() Counts {
 	}
 }
 
-func (c *counts) add(out history.Outcome) {
+func (c *counts) add(out replica.Outcome) {
 	c.entries.Add(uint64(out.Stored))
 	c.samples.Add(uint64(out.Samples))
 	c.duplicates.Add(uint64(out.Duplicates))

@@ -7,8 +7,8 @@ import (
 	"sync"
 
 	"go.calms.com/calms/pkg/calms"
-	"go.calms.com/calms/pkg/cloud/history"
 	"go.calms.com/calms/pkg/crash"
+	"go.calms.com/calms/pkg/replica"
 	"go.calms.com/calms/pkg/seal"
 	"go.calms.com/calms/pkg/wire"
 )
@@ -127,7 +127,7 @@ func (d *device) welcome(ctx context.Context, held []wire.Held) error {
 	return nil
 }
 
-func position(id wire.JournalID, c history.Cursor) wire.Position {
+func position(id wire.JournalID, c replica.Cursor) wire.Position {
 	return wire.Position{Journal: id, Number: c.Number, Hash: c.Hash, Covered: c.Covered, Quarantined: c.Quarantined != ""}
 }
 
@@ -141,7 +141,7 @@ func (d *device) send(stream string, payload []byte) {
 
 // reply is the cursor message. Without a hello since the start there is no key
 // that the edge would believe: it will say hello when it hears nothing.
-func (d *device) reply(id wire.JournalID, c history.Cursor, attempt uint64, rewind bool, need []wire.Hash) {
+func (d *device) reply(id wire.JournalID, c replica.Cursor, attempt uint64, rewind bool, need []wire.Hash) {
 	if d.current == nil {
 		return
 	}
@@ -161,7 +161,7 @@ func (d *device) alarmFork(id wire.JournalID, why string) {
 }
 
 // alarmLoss says that samples are lost.
-func (d *device) alarmLoss(id wire.JournalID, gap history.Gap, samples uint64) {
+func (d *device) alarmLoss(id wire.JournalID, gap replica.Gap, samples uint64) {
 	d.ingest.config.Alarms.Raise(AlarmLoss, d.name(), "critical",
 		fmt.Sprintf("%d samples of journal %s are lost (entries %d to %d, %s)", samples, id.Name(), gap.First, gap.Last, gap.Reason),
 		"calmsctl device get "+d.name()+" shows the gap ledger")

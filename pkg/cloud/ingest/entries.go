@@ -6,8 +6,8 @@ import (
 
 	"go.calms.com/calms/pkg/batch"
 	"go.calms.com/calms/pkg/calms"
-	"go.calms.com/calms/pkg/cloud/history"
 	"go.calms.com/calms/pkg/crash"
+	"go.calms.com/calms/pkg/replica"
 	"go.calms.com/calms/pkg/seal"
 	"go.calms.com/calms/pkg/wire"
 )
@@ -117,7 +117,7 @@ func (d *device) entries(ctx context.Context, payload []byte) error {
 
 // since cuts a message to its consecutive entries from the one after the cursor
 // on; ahead says that it has none of these but higher ones.
-func since(entries []wire.Entry, cursor history.Cursor) (next []wire.Entry, ahead bool) {
+func since(entries []wire.Entry, cursor replica.Cursor) (next []wire.Entry, ahead bool) {
 	for len(entries) > 0 && entries[0].Number <= cursor.Number {
 		entries = entries[1:]
 	}
@@ -136,7 +136,7 @@ func since(entries []wire.Entry, cursor history.Cursor) (next []wire.Entry, ahea
 
 // open decrypts entries up to the first whose objects are not known; these are
 // what is needed. Nothing that is not authentic gets out of it.
-func (d *device) open(ctx context.Context, id wire.JournalID, entries []wire.Entry) (steps []history.Step, objects []history.Object, need []wire.Hash, err error) {
+func (d *device) open(ctx context.Context, id wire.JournalID, entries []wire.Entry) (steps []replica.Step, objects []replica.Object, need []wire.Hash, err error) {
 	used := map[wire.Hash]*seal.Session{}
 	for _, e := range entries {
 		session, missing, err := d.lookUp(ctx, e)
@@ -158,7 +158,7 @@ func (d *device) open(ctx context.Context, id wire.JournalID, entries []wire.Ent
 		steps = append(steps, step)
 	}
 	for s := range maps.Values(used) {
-		objects = append(objects, history.Object{Name: s.Name(), Content: s.Object()})
+		objects = append(objects, replica.Object{Name: s.Name(), Content: s.Object()})
 	}
 	return steps, objects, need, nil
 }
@@ -188,8 +188,8 @@ func (d *device) lookUp(ctx context.Context, e wire.Entry) (session *seal.Sessio
 	return session, missing, nil
 }
 
-func (d *device) openEntry(session *seal.Session, id wire.JournalID, e wire.Entry) (history.Step, error) {
-	s := history.Step{Number: e.Number, Prev: e.Prev, Hash: e.Hash(id), Total: e.Total, Kind: e.Kind}
+func (d *device) openEntry(session *seal.Session, id wire.JournalID, e wire.Entry) (replica.Step, error) {
+	s := replica.Step{Number: e.Number, Prev: e.Prev, Hash: e.Hash(id), Total: e.Total, Kind: e.Kind}
 	var err error
 	if s.Content, err = session.OpenEntry(e); err != nil {
 		return s, err
@@ -209,7 +209,7 @@ func (d *device) openEntry(session *seal.Session, id wire.JournalID, e wire.Entr
 	return s, err
 }
 
-func (d *device) openBatch(s *history.Step, e wire.Entry) error {
+func (d *device) openBatch(s *replica.Step, e wire.Entry) error {
 	if len(e.Objects) != 1 {
 		return calms.Errorf(calms.KindInvalid, "batch %d names %d lists of channels, it needs one", e.Number, len(e.Objects))
 	}
@@ -269,7 +269,7 @@ func (d *device) gap(ctx context.Context, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	gap := history.Gap{First: m.First, Last: m.Last, Hash: m.LastHash, Total: m.Total, Since: detail.From, Until: detail.To, Reason: detail.Reason}
+	gap := replica.Gap{First: m.First, Last: m.Last, Hash: m.LastHash, Total: m.Total, Since: detail.From, Until: detail.To, Reason: detail.Reason}
 	out, err := d.ingest.config.History.CommitGap(ctx, m.Journal, gap)
 	if err != nil {
 		return err

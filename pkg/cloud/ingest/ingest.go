@@ -15,7 +15,7 @@ import (
 
 	"go.calms.com/calms/pkg/batch"
 	"go.calms.com/calms/pkg/calms"
-	"go.calms.com/calms/pkg/cloud/history"
+	"go.calms.com/calms/pkg/replica"
 	"go.calms.com/calms/pkg/seal"
 	"go.calms.com/calms/pkg/store"
 	"go.calms.com/calms/pkg/wire"
@@ -27,11 +27,11 @@ var migrations embed.FS
 // History commits entries, see history.History.
 type History interface {
 	Epoch() calms.Epoch
-	Position(ctx context.Context, id wire.JournalID) (history.Cursor, error)
-	Commit(ctx context.Context, id wire.JournalID, steps []history.Step, objects []history.Object) (history.Outcome, error)
-	CommitGap(ctx context.Context, id wire.JournalID, gap history.Gap) (history.Outcome, error)
+	Position(ctx context.Context, id wire.JournalID) (replica.Cursor, error)
+	Commit(ctx context.Context, id wire.JournalID, steps []replica.Step, objects []replica.Object) (replica.Outcome, error)
+	CommitGap(ctx context.Context, id wire.JournalID, gap replica.Gap) (replica.Outcome, error)
 	Seen(ctx context.Context, held []wire.Held) error
-	Journals(ctx context.Context, device calms.DeviceID) ([]history.Journal, error)
+	Journals(ctx context.Context, device calms.DeviceID) ([]replica.Journal, error)
 	Object(ctx context.Context, device calms.DeviceID, name wire.Hash) ([]byte, error)
 }
 

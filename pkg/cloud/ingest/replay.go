@@ -4,7 +4,7 @@ import (
 	"sync"
 
 	"go.calms.com/calms/pkg/calms"
-	"go.calms.com/calms/pkg/cloud/history"
+	"go.calms.com/calms/pkg/replica"
 	"go.calms.com/calms/pkg/wire"
 )
 
@@ -66,7 +66,7 @@ func (i *Ingest) Replay() (map[calms.DeviceID]Replayed, bool) {
 
 // hello notes what a device holds when it is first heard, and what the cloud has
 // of it.
-func (r *replay) hello(id calms.DeviceID, held []wire.Held, stored []history.Journal) {
+func (r *replay) hello(id calms.DeviceID, held []wire.Held, stored []replica.Journal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.running || r.devices[id] != nil {
@@ -86,7 +86,7 @@ func (r *replay) hello(id calms.DeviceID, held []wire.Held, stored []history.Jou
 }
 
 // progress notes what a commit stored.
-func (r *replay) progress(id calms.DeviceID, journal wire.JournalID, out history.Outcome) {
+func (r *replay) progress(id calms.DeviceID, journal wire.JournalID, out replica.Outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d := r.devices[id]

@@ -63,7 +63,7 @@ func (f fixture) append(n, size int) {
 	}
 }
 
-func (f fixture) read(from uint64, maxBytes int) ([]wire.Entry, *Loss) {
+func (f fixture) read(from uint64, maxBytes int) ([]wire.Entry, *wire.Loss) {
 	f.t.Helper()
 	entries, loss, err := f.Read(f.t.Context(), f.Current(), from, maxBytes)
 	if err != nil {
@@ -74,7 +74,7 @@ func (f fixture) read(from uint64, maxBytes int) ([]wire.Entry, *Loss) {
 
 // checkChain reads the whole current journal and follows the hashes; gaps are
 // returned.
-func (f fixture) checkChain() (entries []wire.Entry, losses []Loss) {
+func (f fixture) checkChain() (entries []wire.Entry, losses []wire.Loss) {
 	f.t.Helper()
 	previous := wire.Hash{}
 	for next := uint64(1); ; {

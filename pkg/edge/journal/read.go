@@ -14,15 +14,6 @@ import (
 // reasonDamaged is the ledger's word for entries that cannot be read.
 const reasonDamaged = "damaged"
 
-// Loss is a range of entries that are no longer held.
-type Loss struct {
-	First, Last  uint64
-	Hash         wire.Hash // of entry Last
-	Total        uint64    // samples up to and with entry Last
-	Since, Until int64     // UTC nanoseconds of what was in it, 0 where unknown
-	Reason       string
-}
-
 // Held lists the journals, oldest first; the last one is current. Older ones of
 // which nothing is left, and no loss is worth telling, are listed too.
 func (j *Journal) Held(ctx context.Context) ([]wire.Held, error) {
@@ -53,7 +44,7 @@ func (j *Journal) Held(ctx context.Context) ([]wire.Held, error) {
 // of them but at least one, with their encoded sizes. Where that number is no
 // longer held it returns the loss that begins at it instead. Both are empty at
 // the end of the journal.
-func (j *Journal) Read(ctx context.Context, id wire.JournalID, from uint64, maxBytes int) ([]wire.Entry, *Loss, error) {
+func (j *Journal) Read(ctx context.Context, id wire.JournalID, from uint64, maxBytes int) ([]wire.Entry, *wire.Loss, error) {
 	entries, err := j.readEntries(ctx, id, from, maxBytes)
 	if err != nil || len(entries) > 0 {
 		return entries, nil, calms.Wrap("read journal", err)
@@ -135,7 +126,7 @@ func compareChain(id wire.JournalID, links []link) {
 // readLoss finds the range of the ledger that from lies in. A number that is
 // neither held whole nor in the ledger, although higher ones are held, is
 // damage: it is entered now, from what the next whole entry tells of it.
-func (j *Journal) readLoss(ctx context.Context, id wire.JournalID, from uint64) (*Loss, error) {
+func (j *Journal) readLoss(ctx context.Context, id wire.JournalID, from uint64) (*wire.Loss, error) {
 	loss, err := ledger(ctx, j.db.Read(), id.Generation, from)
 	if err != nil || loss != nil {
 		return loss, err
@@ -158,8 +149,8 @@ func (j *Journal) readLoss(ctx context.Context, id wire.JournalID, from uint64) 
 	return ledger(ctx, j.db.Read(), id.Generation, from)
 }
 
-func ledger(ctx context.Context, tx store.Tx, generation, number uint64) (*Loss, error) {
-	l := Loss{First: number}
+func ledger(ctx context.Context, tx store.Tx, generation, number uint64) (*wire.Loss, error) {
+	l := wire.Loss{First: number}
 	var hash []byte
 	err := tx.QueryRowContext(ctx, `SELECT last, hash, total, since, until, reason FROM lost
 		WHERE generation = $1 AND first <= $2 AND last >= $2`, generation, number).
