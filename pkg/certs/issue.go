@@ -87,7 +87,9 @@ func (a Authority) IssueService(public crypto.PublicKey, name string, hosts []st
 func (a Authority) issue(public crypto.PublicKey, template *x509.Certificate, now time.Time, life time.Duration) (*x509.Certificate, error) {
 	template.SerialNumber = newSerial()
 	template.NotBefore = now.Add(-Backdate)
-	template.NotAfter = now.Add(life)
+	// X.509 counts whole seconds and cuts the rest off: round up, or short lives
+	// would be up to a third shorter than asked for.
+	template.NotAfter = now.Add(life + time.Second - 1)
 	if end := a.Certificate.NotAfter; a.Certificate != template && template.NotAfter.After(end) {
 		template.NotAfter = end
 	}
