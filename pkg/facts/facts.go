@@ -19,6 +19,7 @@ import (
 const (
 	DeviceRevoked = "device.revoked" // subject: device id; detail: reason
 	TicketUsed    = "ticket.used"    // subject: ticket id; detail: device, key (fingerprint)
+	TicketVoided  = "ticket.voided"  // subject: ticket id; detail: device
 )
 
 // Fact is something that happened and stays so.
@@ -89,6 +90,18 @@ func (t *Teller) Flush(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// patience bounds how long a request waits for the log outside.
+const patience = 5 * time.Second
+
+// Told is Flush for a request that has just noted a fact and must be answered
+// soon: it reports whether the log has everything. Where it has not, a later
+// Flush goes on.
+func (t *Teller) Told(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return t.Flush(ctx) == nil
 }
 
 func (t *Teller) tell(ctx context.Context, f Fact) error {
