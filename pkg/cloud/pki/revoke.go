@@ -18,7 +18,7 @@ type Revocation struct {
 
 // Revoke refuses a device from now on, for good. It is in force when the local
 // database has it: Options.OnRevoke is called then, and only then the fact is
-// told to the log outside, as long as ctx allows. Revoking again changes
+// told to the log outside, for some seconds at most. Revoking again changes
 // nothing, and tries to complete.
 func (s *Service) Revoke(ctx context.Context, id calms.DeviceID, reason string) (Revocation, error) {
 	if _, err := calms.ParseDeviceID(string(id)); err != nil {
@@ -27,7 +27,7 @@ func (s *Service) Revoke(ctx context.Context, id calms.DeviceID, reason string) 
 	if err := s.revoke(ctx, id, reason, s.options.Now(), true); err != nil {
 		return Revocation{}, calms.Wrap("revoke device", err)
 	}
-	return Revocation{Complete: s.Flush(ctx) == nil}, nil
+	return Revocation{Complete: s.teller.Told(ctx)}, nil
 }
 
 // revoke commits a revocation and puts it in force. One that is news to the log
