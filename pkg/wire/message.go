@@ -105,7 +105,7 @@ type WelcomeBody struct {
 	Epoch         calms.Epoch
 	Nonce         [16]byte // of the hello
 	Cursors       []Position
-	MaxGeneration uint64 // highest that the cloud remembers of this device
+	MaxGeneration uint64 // highest that the cloud remembers of this device's other journals
 	IngestKeys    []IngestKey
 }
 

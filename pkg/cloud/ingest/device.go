@@ -117,7 +117,9 @@ func (d *device) welcome(ctx context.Context, held []wire.Held) error {
 	d.ingest.replay.hello(d.id, held, journals)
 	body := wire.WelcomeBody{Epoch: d.ingest.config.History.Epoch(), Nonce: d.nonce, IngestKeys: d.ingest.keys.wireKeys()}
 	for _, j := range journals {
-		body.MaxGeneration = max(body.MaxGeneration, j.ID.Generation)
+		if j.ID != d.current.Journal() {
+			body.MaxGeneration = max(body.MaxGeneration, j.ID.Generation)
+		}
 		if slices.ContainsFunc(held, func(h wire.Held) bool { return h.Journal == j.ID }) {
 			body.Cursors = append(body.Cursors, position(j.ID, j.Cursor))
 		}

@@ -1,0 +1,169 @@
+package uplink
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.calms.com/calms/pkg/calms"
+	"go.calms.com/calms/pkg/crash"
+	"go.calms.com/calms/pkg/wire"
+)
+
+// Receive takes a message down. One that is not from the cloud, or is an old
+// one again, is of kind forbidden and changes nothing.
+func (c *Conversation) Receive(ctx context.Context, now time.Time, m Message) error {
+	crash.At("uplink.received")
+	defer crash.At("uplink.handled")
+	switch m.Stream {
+	case wire.StreamHello:
+		return c.welcome(ctx, now, m.Payload)
+	case wire.StreamCursor:
+		return c.cursor(now, m.Payload)
+	default:
+		return calms.Errorf(calms.KindInvalid, "there is no stream %.30q", m.Stream)
+	}
+}
+
+func (c *Conversation) welcome(ctx context.Context, now time.Time, payload []byte) error {
+	var m wire.Welcome
+	if err := wire.Decode("welcome", payload, &m); err != nil {
+		return err
+	}
+	if c.session == nil || !c.session.VerifyDown(m.Body, m.MAC) {
+		return calms.Errorf(calms.KindForbidden, "welcome is not from the cloud, or to an earlier hello")
+	}
+	var body wire.WelcomeBody
+	if err := wire.Decode("welcome", m.Body, &body); err != nil {
+		return err
+	}
+	if body.Nonce != c.nonce || c.talking {
+		return calms.Errorf(calms.KindForbidden, "welcome is to an earlier hello")
+	}
+	if before := c.journal.Epoch(); before != body.Epoch {
+		c.journal.SetEpoch(body.Epoch)
+		if before != (calms.Epoch{}) {
+			c.pace.begin(now)
+		}
+	}
+	c.sessions.Learn(body.IngestKeys)
+	return c.enter(ctx, now, body)
+}
+
+// enter opens a lane for every journal that the cloud can go on with. Where it
+// cannot go on with the current one, a new journal is begun, and greeted next.
+func (c *Conversation) enter(ctx context.Context, now time.Time, body wire.WelcomeBody) error {
+	held, err := c.journal.Held(ctx)
+	if err != nil {
+		return err
+	}
+	current := c.session.Journal()
+	begin := ""
+	if body.MaxGeneration >= current.Generation {
+		begin = fmt.Sprintf("the cloud knows generation %d", body.MaxGeneration)
+	}
+	for _, h := range held {
+		position := find(body.Cursors, h.Journal)
+		end, err := c.checkLane(ctx, h, position)
+		if err != nil {
+			return err
+		}
+		if end != "" && h.Journal == current {
+			begin = end
+		}
+		if end == "" {
+			c.lanes = append(c.lanes, &lane{id: h.Journal, cursor: position.Number, next: position.Number + 1})
+			c.journal.Acknowledge(h.Journal.Generation, position.Number, position.Covered)
+		}
+	}
+	c.tries, c.talking, c.progress = 0, true, now
+	if begin == "" {
+		return nil
+	}
+	c.silence()
+	return c.journal.Begin(ctx, begin, body.MaxGeneration)
+}
+
+func find(positions []wire.Position, id wire.JournalID) wire.Position {
+	for _, p := range positions {
+		if p.Journal == id {
+			return p
+		}
+	}
+	return wire.Position{Journal: id}
+}
+
+// checkLane says why a journal cannot go on, empty where it can.
+func (c *Conversation) checkLane(ctx context.Context, h wire.Held, p wire.Position) (end string, err error) {
+	if p.Quarantined {
+		return "the cloud has quarantined the journal", nil
+	}
+	if p.Number > h.Last {
+		return fmt.Sprintf("the cloud has entry %d, the journal ends at %d: its tail was lost", p.Number, h.Last), nil
+	}
+	hash, known, err := c.journal.HashAt(ctx, h.Journal, p.Number)
+	if err != nil {
+		return "", err
+	}
+	if known && hash != p.Hash {
+		return fmt.Sprintf("entry %d of the journal is not the one that the cloud has", p.Number), nil
+	}
+	return "", nil
+}
+
+func (c *Conversation) cursor(now time.Time, payload []byte) error {
+	var m wire.Cursor
+	if err := wire.Decode("cursor", payload, &m); err != nil {
+		return err
+	}
+	if !c.talking || !c.session.VerifyDown(m.Body, m.MAC) {
+		return calms.Errorf(calms.KindForbidden, "cursor message is not from the cloud, or of an earlier conversation")
+	}
+	var body wire.CursorBody
+	if err := wire.Decode("cursor", m.Body, &body); err != nil {
+		return err
+	}
+	if body.Nonce != c.nonce || body.Counter <= c.counter || body.Epoch != c.journal.Epoch() {
+		return calms.Errorf(calms.KindForbidden, "cursor message is an old one again")
+	}
+	c.counter = body.Counter
+	if body.Quarantined {
+		c.silence() // the next welcome decides how to go on
+		return nil
+	}
+	for _, l := range c.lanes {
+		if l.id == body.Journal {
+			c.advance(now, l, body)
+		}
+	}
+	return nil
+}
+
+// advance moves a lane's cursor, and rewinds where the cloud asks for it.
+func (c *Conversation) advance(now time.Time, l *lane, body wire.CursorBody) {
+	if body.Number > l.cursor {
+		l.cursor, c.progress = body.Number, now
+	}
+	for len(l.flight) > 0 && l.flight[0].last <= l.cursor {
+		l.flight = l.flight[1:]
+	}
+	l.next = max(l.next, l.cursor+1)
+	c.journal.Acknowledge(l.id.Generation, l.cursor, body.Covered)
+	for _, name := range body.Need {
+		delete(c.sent, name)
+	}
+	// A rewind answers one message; those sent before the rewind are void.
+	if body.Rewind && body.Attempt == c.attempt {
+		c.attempt++
+		c.rewind()
+	}
+}
+
+// rewind sends everything beyond the cursors again: the attempt number is that
+// of the whole conversation.
+func (c *Conversation) rewind() {
+	c.queue = nil
+	for _, l := range c.lanes {
+		l.flight, l.next = nil, l.cursor+1
+	}
+}
