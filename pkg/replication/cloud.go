@@ -152,8 +152,8 @@ func (m *Model) greet(txn *db, up message) (message, bool) {
 		txn.quarantine(b)
 	}
 	reply := message{stream: welcomeDown, ingestKey: txn.ingestKey}
-	for _, r := range txn.replicas {
-		if r.device == up.device {
+	for name, r := range txn.replicas {
+		if r.device == up.device && !slices.ContainsFunc(up.journals, func(t tip) bool { return t.Journal == name }) {
 			reply.generation = max(reply.generation, r.generation)
 		}
 	}

@@ -24,6 +24,7 @@ const (
 	LossSilent               // a lost tail is not told to the cloud
 	ForkIgnored              // the edge does not compare the cursor's hash
 	ForkAtEachHello          // a closed journal behind its cursor starts a new one again and again
+	GenerationChased         // the edge outgrows every generation that it hears of, not only after a wipe
 	RevocationForgotten      // a restore brings a revoked device back
 	KeyUnconfirmed           // an ingest key is used that no repository holds
 	ExpiryChecked            // entries under an older certificate are refused
@@ -37,7 +38,7 @@ const (
 var flaws = [flawCount]string{
 	"sound", "ack-before-commit", "cursor-apart", "duplicate-stored", "ahead-stored", "gap-ahead", "gap-overlap",
 	"gap-too-wide", "count-before-sync", "puback-trusted", "epoch-kept", "acks-kept", "acked-dropped", "evicted-silently",
-	"number-reused", "loss-silent", "fork-ignored", "fork-at-each-hello", "revocation-forgotten", "key-unconfirmed",
+	"number-reused", "loss-silent", "fork-ignored", "fork-at-each-hello", "generation-chased", "revocation-forgotten", "key-unconfirmed",
 	"expiry-checked", "objects-once", "registration-ignored", "origin-ignored", "epoch-unsaid",
 }
 

@@ -40,7 +40,7 @@ type message struct {
 
 	epoch      int   // down
 	ingestKey  int   // welcome
-	generation int   // welcome: the largest that the cloud knows of this device
+	generation int   // welcome: the largest that the cloud knows of the device's other journals
 	cursors    []tip // welcome, cursor
 	rewind     bool  // cursor: what was sent did not fit
 	needs      []int // need

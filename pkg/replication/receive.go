@@ -40,7 +40,7 @@ func (m *Model) welcome(e *edge, down message) {
 	for _, c := range down.cursors {
 		m.handleCursor(e, c, true)
 	}
-	if e.disk.wiped {
+	if e.disk.wiped || m.flaw == GenerationChased {
 		e.disk.wiped = false
 		m.outgrow(e, down.generation)
 	}
@@ -56,7 +56,8 @@ func (m *Model) forgetAcks(e *edge) {
 }
 
 // outgrow leaves a journal whose generation, chosen after a wipe, turns out
-// not to be larger than all that the cloud remembers.
+// not to be larger than all that the cloud remembers. It does so once: two
+// clones that always did would chase each other for ever.
 func (m *Model) outgrow(e *edge, known int) {
 	if known >= e.active().generation {
 		m.begin(e, known)
