@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.calms.com/calms/pkg/calms"
+	"go.calms.com/calms/pkg/durable"
 )
 
 // Folder is a [Bucket] on a file system: an object is a file of its name
@@ -90,7 +91,7 @@ func (f *Folder) put(name string, data []byte) error {
 	path := f.path(name)
 	if _, err := os.Lstat(path); err == nil {
 		// The one who made it may not have reached this step yet.
-		return errors.Join(fs.ErrExist, syncDir(filepath.Dir(path)))
+		return errors.Join(fs.ErrExist, durable.SyncDir(filepath.Dir(path)))
 	}
 	if err := errors.Join(makeDir(filepath.Dir(path)), makeDir(filepath.Join(f.dir, unfinished))); err != nil {
 		return err
@@ -108,7 +109,7 @@ func publish(scratch, path string, data []byte) error {
 	defer os.Remove(temp) // published or not, this name is not needed
 	if err := os.Link(temp, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
-	} else if sync := syncDir(filepath.Dir(path)); sync != nil {
+	} else if sync := durable.SyncDir(filepath.Dir(path)); sync != nil {
 		return sync
 	} else {
 		return err
@@ -145,13 +146,5 @@ func makeDir(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(parent)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDir(parent)
 }
