@@ -40,6 +40,7 @@ var small = []smallCase{
 func TestAllSmallSchedules(t *testing.T) {
 	for _, c := range small {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			Exhaust(t, world(2, Sound), parse(t, c.prefix), parse(t, c.alphabet), c.depth)
 		})
 		for _, flaw := range c.finds {

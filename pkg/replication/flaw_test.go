@@ -15,6 +15,7 @@ func TestFlaws(t *testing.T) {
 			continue
 		}
 		t.Run(flaw.String(), func(t *testing.T) {
+			t.Parallel()
 			f, at := Find(world(2, flaw), *seed, 4000, Options{Edges: 3, ShrinkRuns: 500})
 			if f == nil {
 				t.Fatal("no schedule found it")

@@ -53,6 +53,7 @@ func TestRandomSchedules(t *testing.T) {
 		{"clones", 2, nil, Options{Edges: 4, Steps: 100}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			c.o.Ops = Without(Everything(), c.others...)
 			Explore(t, world(c.edges, Sound), *seed, *runs, c.o)
 		})

@@ -95,14 +95,15 @@ const restful = 3
 // settle brings links up, stops all faults and lets timeouts pass until
 // nothing is missing and nothing goes on. Its ops are no part of the schedule.
 func (r *runner) settle() error {
-	rested, missing := 0, error(nil)
+	var missing error
+	rested := 0
 	for range r.patience() {
 		before := r.seen
 		if err := r.round(); err != nil {
 			return r.fail(fmt.Errorf("while settling: %w", err))
 		}
-		if missing = cmp.Or(Settled(r.seen, r.refused), goesOn(before, r.seen)); missing != nil {
-			rested = 0
+		if err := cmp.Or(Settled(r.seen, r.refused), goesOn(before, r.seen)); err != nil {
+			rested, missing = 0, err
 		} else if rested++; rested == restful {
 			return nil
 		}
