@@ -6,9 +6,7 @@ package fleet
 
 import (
 	"context"
-	"embed"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -18,9 +16,6 @@ import (
 	"go.calms.com/calms/pkg/facts"
 	"go.calms.com/calms/pkg/store"
 )
-
-//go:embed migrations/*.sql
-var files embed.FS
 
 // Issuer is what fleet needs of the certificate authority.
 type Issuer interface {
@@ -78,11 +73,8 @@ func (s *Service) open(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	migrations, err := fs.Sub(files, "migrations")
-	if err != nil {
-		return err
-	}
-	if s.db, err = store.Open(ctx, filepath.Join(dir, "fleet.db"), migrations); err != nil {
+	var err error
+	if s.db, err = store.Open(ctx, filepath.Join(dir, "fleet.db"), Migrations()); err != nil {
 		return err
 	}
 	s.teller = facts.NewTeller(s.db, s.options.Facts)

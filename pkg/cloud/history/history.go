@@ -9,10 +9,8 @@ package history
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"encoding/hex"
 	"errors"
-	"io/fs"
 	"sync"
 	"time"
 
@@ -20,9 +18,6 @@ import (
 	"go.calms.com/calms/pkg/calms"
 	"go.calms.com/calms/pkg/store"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // History is the store of samples, cursors and gaps. It is safe for concurrent
 // use.
@@ -46,15 +41,11 @@ const metaEpoch = "epoch"
 
 // Open opens the database at path, or makes it and draws its epoch.
 func Open(ctx context.Context, path string) (*History, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
 	codec, err := batch.NewCodec()
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, path, files)
+	db, err := store.Open(ctx, path, Migrations())
 	if err != nil {
 		return nil, err
 	}

@@ -7,9 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"embed"
 	"encoding/base64"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,9 +16,6 @@ import (
 	"go.calms.com/calms/pkg/calms"
 	"go.calms.com/calms/pkg/store"
 )
-
-//go:embed migrations/*.sql
-var files embed.FS
 
 const (
 	keyPrefix = "calms-op-" // so that people and secret scanners recognise a key
@@ -45,11 +40,7 @@ func Open(ctx context.Context, dir string) (*Service, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, calms.Wrap("open identity", err)
 	}
-	migrations, err := fs.Sub(files, "migrations")
-	if err != nil {
-		return nil, calms.Wrap("open identity", err)
-	}
-	db, err := store.Open(ctx, filepath.Join(dir, "identity.db"), migrations)
+	db, err := store.Open(ctx, filepath.Join(dir, "identity.db"), Migrations())
 	if err != nil {
 		return nil, calms.Wrap("open identity", err)
 	}

@@ -6,9 +6,7 @@ package ingest
 import (
 	"context"
 	"crypto/x509"
-	"embed"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"strings"
 	"sync"
@@ -20,9 +18,6 @@ import (
 	"go.calms.com/calms/pkg/store"
 	"go.calms.com/calms/pkg/wire"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // History commits entries, see history.History.
 type History interface {
@@ -87,15 +82,11 @@ type Ingest struct {
 // Open opens ingest's own database at path, which holds the ingest keys, and
 // makes it and the first key where there is none.
 func Open(ctx context.Context, path string, config Config) (*Ingest, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
 	codec, err := batch.NewCodec()
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, path, files)
+	db, err := store.Open(ctx, path, Migrations())
 	if err != nil {
 		return nil, err
 	}

@@ -9,9 +9,7 @@ package pki
 import (
 	"context"
 	"crypto/x509"
-	"embed"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -22,9 +20,6 @@ import (
 	"go.calms.com/calms/pkg/facts"
 	"go.calms.com/calms/pkg/store"
 )
-
-//go:embed migrations/*.sql
-var files embed.FS
 
 // Options are the service's settings. The zero value of each is its default.
 type Options struct {
@@ -98,11 +93,8 @@ func (s *Service) open(ctx context.Context) error {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return err
 	}
-	migrations, err := fs.Sub(files, "migrations")
-	if err != nil {
-		return err
-	}
-	if s.db, err = store.Open(ctx, filepath.Join(s.dir, "pki.db"), migrations); err != nil {
+	var err error
+	if s.db, err = store.Open(ctx, filepath.Join(s.dir, "pki.db"), Migrations()); err != nil {
 		return err
 	}
 	s.teller = facts.NewTeller(s.db, s.options.Facts)
