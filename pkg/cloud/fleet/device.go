@@ -2,7 +2,7 @@ package fleet
 
 import (
 	"context"
-	"math/rand/v2"
+	"crypto/sha256"
 	"time"
 
 	"go.calms.com/calms/pkg/api"
@@ -10,9 +10,16 @@ import (
 	"go.calms.com/calms/pkg/store"
 )
 
-// shards is into how many parts the fleet can be divided. A device's shard is
-// drawn at provisioning and stands in its topics for good.
+// shards is into how many parts the fleet can be divided. A device's shard
+// stands in its registration and in its topics for good.
 const shards = 256
+
+// ShardOf is the shard of a new device. It follows from the identity, so that a
+// restored cloud lets a device that it has forgotten say its hello.
+func ShardOf(id calms.DeviceID) uint32 {
+	sum := sha256.Sum256([]byte(id))
+	return uint32(sum[0]) % shards
+}
 
 // CreateDevice makes a device on a site that exists. It gets its identity here;
 // a ticket for it comes from [Service.Provision].
@@ -27,7 +34,8 @@ func (s *Service) newDevice(ctx context.Context, tx store.Tx, path calms.Path) e
 	if _, err := sites.get(ctx, tx, path.Parent()); err != nil {
 		return needs(err, "calmsctl site create %s", path.Parent())
 	}
-	id, shard := calms.NewDeviceID(), rand.Uint32N(shards)
+	id := calms.NewDeviceID()
+	shard := ShardOf(id)
 	if err := s.insertDevice(ctx, tx, id, path, shard, nil); err != nil {
 		return err
 	}
