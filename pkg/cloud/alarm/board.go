@@ -62,13 +62,12 @@ func (b *Board) Clear(kind, subject string) {
 	}
 }
 
-// Retain clears the alarms of a kind whose subject is not one of subjects, for
-// whoever looks at all subjects at once.
-func (b *Board) Retain(kind string, subjects []string) {
-	for _, a := range b.Active() {
-		if a.Kind == kind && !slices.Contains(subjects, a.Subject) {
-			b.Clear(kind, a.Subject)
-		}
+// Set raises the alarm where on says so, and else clears it.
+func (b *Board) Set(on bool, a api.Alarm) {
+	if on {
+		b.Raise(a.Kind, a.Subject, a.Severity, a.Text, a.Hint)
+	} else {
+		b.Clear(a.Kind, a.Subject)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+
+	"go.calms.com/calms/pkg/api"
 )
 
 func newBoard(t *testing.T) *Board {
@@ -46,15 +48,20 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-func TestRetain(t *testing.T) {
+func TestSet(t *testing.T) {
 	b := newBoard(t)
-	b.Raise("replay-margin", "a", Warning, "", "")
-	b.Raise("replay-margin", "b", Warning, "", "")
-	b.Raise("fork", "c", Warning, "", "")
-	b.Retain("replay-margin", []string{"b"})
+	a := api.Alarm{Kind: "backup", Subject: "backup", Severity: Warning, Text: "late", Hint: "hurry"}
+	b.Set(true, a)
 	got := b.Active()
-	if len(got) != 2 || got[0].Subject != "c" || got[1].Subject != "b" {
-		t.Errorf("retained %v", got)
+	if len(got) != 1 {
+		t.Fatalf("%v stands", got)
+	}
+	if a.Since = got[0].Since; got[0] != a {
+		t.Errorf("set %+v", got[0])
+	}
+	b.Set(false, a)
+	if got := b.Active(); len(got) != 0 {
+		t.Errorf("%v stands", got)
 	}
 }
 
@@ -71,7 +78,9 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	b.Retain("fork", nil)
+	for i := range 10 {
+		b.Clear("fork", fmt.Sprint(i))
+	}
 	if got := b.Active(); len(got) != 0 {
 		t.Errorf("%v stands", got)
 	}
