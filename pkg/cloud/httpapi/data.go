@@ -7,6 +7,7 @@ import (
 
 	"go.calms.com/calms/pkg/api"
 	"go.calms.com/calms/pkg/calms"
+	"go.calms.com/calms/pkg/cloud/history"
 )
 
 const (
@@ -100,8 +101,22 @@ func (d *door) digest(ctx context.Context, in *digestRequest) (api.Digest, error
 	}
 	from, to := in.nanos()
 	digest := api.Digest{Channel: channel, From: in.From.UTC(), To: in.To.UTC()}
-	digest.Buckets, err = d.History.Digest(ctx, device, calms.Path(in.Path).Base(), from, to, buckets)
+	slices, err := d.History.Digest(ctx, device, calms.Path(in.Path).Base(), from, to, buckets)
+	for _, s := range slices {
+		digest.Buckets = append(digest.Buckets, bucket(s))
+	}
 	return digest, err
+}
+
+func bucket(s history.Digest) api.Bucket {
+	return api.Bucket{
+		Start: time.Unix(0, s.Start).UTC(),
+		Count: s.Count,
+		Bad:   s.Bad,
+		Min:   number(s.Min),
+		Max:   number(s.Max),
+		Mean:  number(s.Mean),
+	}
 }
 
 // resolve finds a channel and the identity of its device, by which the history
@@ -115,11 +130,15 @@ func (d *door) resolve(ctx context.Context, path calms.Path) (api.Channel, calms
 	return channel, calms.DeviceID(device.ID), err
 }
 
-// sample is a sample as it travels. JSON has no NaN and no infinities.
+// sample is a sample as it travels.
 func sample(channel calms.Path, s calms.Sample) api.Sample {
-	travels := api.Sample{Channel: string(channel), Time: time.Unix(0, s.Time).UTC(), Quality: s.Quality.String()}
-	if !math.IsNaN(s.Value) && !math.IsInf(s.Value, 0) {
-		travels.Value = &s.Value
+	return api.Sample{Channel: string(channel), Time: time.Unix(0, s.Time).UTC(), Value: number(s.Value), Quality: s.Quality.String()}
+}
+
+// number is a value as it travels: JSON has no NaN and no infinities.
+func number(value float64) *float64 {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return nil
 	}
-	return travels
+	return &value
 }

@@ -13,6 +13,8 @@ import (
 
 	"go.calms.com/calms/pkg/api"
 	"go.calms.com/calms/pkg/calms"
+	"go.calms.com/calms/pkg/cloud/history"
+	"go.calms.com/calms/pkg/wire"
 )
 
 // records is a history of one channel; it fails where fail says so.
@@ -23,44 +25,45 @@ type records struct {
 	arriving chan calms.Sample
 }
 
-func (r records) ChannelNames(context.Context, calms.DeviceID) ([]string, error) {
-	return []string{"dew", "flow"}, nil
+func (r records) Channels(context.Context, calms.DeviceID) ([]wire.Channel, error) {
+	return []wire.Channel{{Name: "dew"}, {Name: "flow"}}, nil
 }
 
-func (r records) Walk(_ context.Context, _ calms.DeviceID, channel string, from, to int64, f func(calms.Sample) error) error {
+func (r records) Walk(_ context.Context, _ calms.DeviceID, channel string, from, to int64, f func(calms.Sample) error) (uint64, error) {
 	if channel != "flow" {
-		return nil
+		return 0, nil
 	}
 	for _, s := range r.samples {
 		if from <= s.Time && s.Time < to {
 			if err := f(s); err != nil {
-				return err
+				return 0, err
 			}
 		}
 	}
-	return r.fail
+	return 0, r.fail
 }
 
-func (r records) Query(_ context.Context, device calms.DeviceID, channel string, from, to int64, limit int) (Result, error) {
+func (r records) Query(_ context.Context, device calms.DeviceID, channel string, from, to int64, limit int) (history.Result, error) {
 	if device != testDevice || channel != "flow" || limit != defaultLimit {
-		return Result{}, errors.New("asked for something else")
+		return history.Result{}, errors.New("asked for something else")
 	}
-	var result Result
-	err := records{samples: r.samples}.Walk(context.Background(), device, channel, from, to, func(s calms.Sample) error {
+	var result history.Result
+	_, err := records{samples: r.samples}.Walk(context.Background(), device, channel, from, to, func(s calms.Sample) error {
 		result.Samples = append(result.Samples, s)
 		return nil
 	})
 	return result, err
 }
 
-func (r records) Tail(ctx context.Context, f func(calms.DeviceID, string, calms.Sample)) {
+func (r records) Tail(ctx context.Context, f func(calms.DeviceID, string, calms.Sample) error) error {
 	for {
 		select {
 		case s := <-r.arriving:
-			f("d-unknown", "flow", s)
-			f(testDevice, "flow", s)
+			if err := errors.Join(f("d-unknown", "flow", s), f(testDevice, "flow", s)); err != nil {
+				return err
+			}
 		case <-ctx.Done():
-			return
+			return ctx.Err()
 		}
 	}
 }

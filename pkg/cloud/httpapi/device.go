@@ -6,6 +6,8 @@ import (
 
 	"go.calms.com/calms/pkg/api"
 	"go.calms.com/calms/pkg/calms"
+	"go.calms.com/calms/pkg/cloud/history"
+	"go.calms.com/calms/pkg/replica"
 )
 
 // device is one device as all services together know it.
@@ -14,10 +16,26 @@ func (d *door) device(ctx context.Context, path calms.Path) (api.Device, error) 
 	if err != nil {
 		return api.Device{}, err
 	}
-	if device.Gaps, err = d.History.Gaps(ctx, calms.DeviceID(device.ID)); err != nil {
+	return d.whole(ctx, device)
+}
+
+// whole adds all that is known of a device.
+func (d *door) whole(ctx context.Context, device api.Device) (api.Device, error) {
+	journals, err := d.History.Journals(ctx, calms.DeviceID(device.ID))
+	if err != nil {
 		return api.Device{}, err
 	}
-	return d.join(ctx, device)
+	gaps, err := d.History.Gaps(ctx, calms.DeviceID(device.ID))
+	if err != nil {
+		return api.Device{}, err
+	}
+	for _, j := range journals {
+		device.Journals = append(device.Journals, journal(j))
+	}
+	for _, g := range gaps {
+		device.Gaps = append(device.Gaps, gap(g))
+	}
+	return d.join(device, journals, d.Broker.Connected()), nil
 }
 
 // devices is a list of devices, each without its journals and gaps.
@@ -26,38 +44,65 @@ func (d *door) devices(ctx context.Context, prefix calms.Path) ([]api.Device, er
 	if err != nil {
 		return nil, err
 	}
-	for i := range devices {
-		if devices[i], err = d.join(ctx, devices[i]); err != nil {
-			return nil, err
-		}
-		devices[i].Journals = nil
+	all, err := d.History.Journals(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	journals := map[calms.DeviceID][]replica.Journal{}
+	for _, j := range all {
+		journals[j.ID.Device] = append(journals[j.ID.Device], j)
+	}
+	connected := d.Broker.Connected()
+	for i, device := range devices {
+		devices[i] = d.join(device, journals[calms.DeviceID(device.ID)], connected)
 	}
 	return devices, nil
 }
 
-// join adds what the broker and the history know of a device.
-func (d *door) join(ctx context.Context, device api.Device) (api.Device, error) {
-	id := calms.DeviceID(device.ID)
-	device.Connected = d.Broker.Connected(id)
-	var err error
-	if device.Journals, err = d.History.Journals(ctx, id); err != nil {
-		return api.Device{}, err
-	}
-	if device.Margin, err = d.Margins.Margin(ctx, id); err != nil {
-		return api.Device{}, err
-	}
-	device.LastSeen = newest(device.LastSeen, device.Journals)
-	return device, nil
-}
-
-// newest is the latest moment that a device is known to have been heard.
-func newest(seen *time.Time, journals []api.Journal) *time.Time {
+// join adds to a device what its connection and its journals say.
+func (d *door) join(device api.Device, journals []replica.Journal, connected map[calms.DeviceID]bool) api.Device {
+	device.Connected = connected[calms.DeviceID(device.ID)]
+	device.Margin = d.Margins.Margin(journals)
 	for _, j := range journals {
-		if j.LastEntry != nil && (seen == nil || j.LastEntry.After(*seen)) {
-			seen = j.LastEntry
+		if at := instant(j.LastEntry); at != nil && (device.LastSeen == nil || at.After(*device.LastSeen)) {
+			device.LastSeen = at
 		}
 	}
-	return seen
+	return device
+}
+
+func journal(j replica.Journal) api.Journal {
+	return api.Journal{
+		Name:        j.ID.Name(),
+		Generation:  j.ID.Generation,
+		Cursor:      j.Cursor.Number,
+		Head:        max(j.Head, j.Cursor.Number), // a hello may be older than the newest entry
+		Samples:     j.Samples,
+		Covered:     j.Cursor.Covered,
+		Quarantined: j.Forked,
+		LastEntry:   instant(j.LastEntry),
+	}
+}
+
+func gap(g history.StoredGap) api.Gap {
+	return api.Gap{
+		Journal: g.Journal.Name(),
+		First:   g.First,
+		Last:    g.Last,
+		Samples: g.Samples,
+		From:    instant(g.Since),
+		To:      instant(g.Until),
+		Reason:  g.Reason,
+	}
+}
+
+// instant is a time in nanoseconds since 1970 UTC; 0 is not known.
+func instant(nanos int64) *time.Time {
+	if nanos == 0 {
+		return nil
+	}
+	t := time.Unix(0, nanos).UTC()
+	return &t
 }
 
 type provisionRequest struct {
@@ -71,7 +116,7 @@ func (d *door) provision(ctx context.Context, in *provisionRequest) (api.Provisi
 	if err != nil {
 		return api.Provisioned{}, err
 	}
-	provisioned.Device, err = d.join(ctx, provisioned.Device)
+	provisioned.Device, err = d.whole(ctx, provisioned.Device)
 	return provisioned, err
 }
 
@@ -86,6 +131,6 @@ func (d *door) revoke(ctx context.Context, in *revokeRequest) (api.Revoked, erro
 	if err != nil {
 		return api.Revoked{}, err
 	}
-	revoked.Device, err = d.join(ctx, revoked.Device)
+	revoked.Device, err = d.whole(ctx, revoked.Device)
 	return revoked, err
 }

@@ -7,6 +7,7 @@
 package httpapi
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -23,6 +24,9 @@ const documentPath = "/openapi"
 type Options struct {
 	Version string // of the program
 	Log     *slog.Logger
+	// Stopping ends all streams, which would hold up an orderly stop; nil never
+	// ends.
+	Stopping context.Context
 	// Heartbeat is how often a stream without samples shows that it lives;
 	// 0 is ten seconds.
 	Heartbeat time.Duration
@@ -51,6 +55,9 @@ func New(services Services, options Options) http.Handler {
 func newDoor(mux *http.ServeMux, options Options) *door {
 	if options.Heartbeat == 0 {
 		options.Heartbeat = 10 * time.Second
+	}
+	if options.Stopping == nil {
+		options.Stopping = context.Background()
 	}
 	return &door{
 		Options:  options,

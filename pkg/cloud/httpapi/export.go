@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/csv"
 	"io"
-	"math"
 	"strconv"
 	"time"
 
@@ -62,17 +61,17 @@ func (d *door) walk(ctx context.Context, path calms.Path, s Span, f func(calms.P
 	from, to := s.nanos()
 	for _, device := range devices {
 		id := calms.DeviceID(device.ID)
-		names, err := d.History.ChannelNames(ctx, id)
+		channels, err := d.History.Channels(ctx, id)
 		if err != nil {
 			return err
 		}
-		for _, name := range names {
-			channel := calms.Path(device.Path).Child(name)
+		for _, c := range channels {
+			channel := calms.Path(device.Path).Child(c.Name)
 			if !path.Contains(channel) {
 				continue
 			}
 			write := func(s calms.Sample) error { return f(channel, s) }
-			if err := d.History.Walk(ctx, id, name, from, to, write); err != nil {
+			if _, err := d.History.Walk(ctx, id, c.Name, from, to, write); err != nil {
 				return err
 			}
 		}
@@ -91,8 +90,8 @@ func newTable(w io.Writer) (table, error) {
 
 func (t table) write(channel calms.Path, s calms.Sample) error {
 	value := ""
-	if !math.IsNaN(s.Value) && !math.IsInf(s.Value, 0) {
-		value = strconv.FormatFloat(s.Value, 'g', -1, 64)
+	if v := number(s.Value); v != nil {
+		value = strconv.FormatFloat(*v, 'g', -1, 64)
 	}
 	return t.w.Write([]string{string(channel), time.Unix(0, s.Time).UTC().Format(time.RFC3339Nano), value, s.Quality.String()})
 }

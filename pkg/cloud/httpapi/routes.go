@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"go.calms.com/calms/pkg/calms"
 )
@@ -105,7 +107,7 @@ func (d *door) backupRoutes() {
 	add(d, route{get, "/v1/backup/snapshots", "list-snapshots", BackupRead, "List snapshots, newest first"}, d.snapshots)
 	add(d, route{post, "/v1/backup/snapshots", "create-snapshot", BackupCreate, "Begin a snapshot"}, d.createSnapshot, accepted)
 	add(d, route{get, snapshot, "get-snapshot", BackupRead, "Show a snapshot"}, d.snapshot)
-	add(d, route{post, snapshot + "/verify", "verify-snapshot", BackupRead, "Read a snapshot's packs and compare their hashes"}, d.verifySnapshot)
+	add(d, route{post, snapshot + "/verify", "verify-snapshot", BackupRead, "Read a snapshot's packs and compare their hashes"}, d.verifySnapshot, slow)
 }
 
 func (d *door) edgeRoutes() {
@@ -115,3 +117,12 @@ func (d *door) edgeRoutes() {
 
 // accepted makes the answer 202: the work has begun.
 func accepted(op *huma.Operation) { op.DefaultStatus = http.StatusAccepted }
+
+// slow lifts the server's bound on the time until the answer.
+func slow(op *huma.Operation) {
+	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
+		_, w := humago.Unwrap(ctx)
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // where there is none it need not be lifted
+		next(ctx)
+	})
+}

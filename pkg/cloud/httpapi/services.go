@@ -6,6 +6,9 @@ import (
 
 	"go.calms.com/calms/pkg/api"
 	"go.calms.com/calms/pkg/calms"
+	"go.calms.com/calms/pkg/cloud/history"
+	"go.calms.com/calms/pkg/replica"
+	"go.calms.com/calms/pkg/wire"
 )
 
 // Services are the parts that the routes stand on. All are required and safe
@@ -78,40 +81,27 @@ type Revoker interface {
 	Revoke(ctx context.Context, path calms.Path, reason string) (api.Revoked, error)
 }
 
-// History holds the samples. Times are nanoseconds since 1970 UTC; from is
-// inclusive, to exclusive.
+// History holds the samples, see [history.History]. Times are nanoseconds since
+// 1970 UTC; from is inclusive, to exclusive.
 type History interface {
-	Query(ctx context.Context, device calms.DeviceID, channel string, from, to int64, limit int) (Result, error)
-	Digest(ctx context.Context, device calms.DeviceID, channel string, from, to int64, buckets int) ([]api.Bucket, error)
-	// Walk calls f for every sample of the range, oldest first, until f fails.
-	Walk(ctx context.Context, device calms.DeviceID, channel string, from, to int64, f func(calms.Sample) error) error
-	// ChannelNames lists the channels that samples of a device name.
-	ChannelNames(ctx context.Context, device calms.DeviceID) ([]string, error)
-	// Tail calls f for every sample that is stored from now on, until ctx ends.
-	// A slow f loses samples, it delays nobody.
-	Tail(ctx context.Context, f func(device calms.DeviceID, channel string, s calms.Sample))
-	Journals(ctx context.Context, device calms.DeviceID) ([]api.Journal, error)
-	Gaps(ctx context.Context, device calms.DeviceID) ([]api.Gap, error)
+	Query(ctx context.Context, device calms.DeviceID, channel string, from, to int64, limit int) (history.Result, error)
+	Digest(ctx context.Context, device calms.DeviceID, channel string, from, to int64, buckets int) ([]history.Digest, error)
+	Walk(ctx context.Context, device calms.DeviceID, channel string, from, to int64, f func(calms.Sample) error) (losers uint64, err error)
+	Channels(ctx context.Context, device calms.DeviceID) ([]wire.Channel, error)
+	Tail(ctx context.Context, f func(device calms.DeviceID, channel string, s calms.Sample) error) error
+	Journals(ctx context.Context, device calms.DeviceID) ([]replica.Journal, error)
+	Gaps(ctx context.Context, device calms.DeviceID) ([]history.StoredGap, error)
 }
 
-// Result is what [History.Query] answers: the newest samples of the range,
-// oldest first; see [api.Series] for the rest.
-type Result struct {
-	Samples   []calms.Sample
-	Truncated bool
-	Losers    uint64
-	Unplaced  uint64
-}
-
-// Connections knows who is connected to the broker.
+// Connections knows which devices are connected to the broker.
 type Connections interface {
-	Connected(device calms.DeviceID) bool
+	Connected() map[calms.DeviceID]bool
 }
 
-// Margins knows the replay margin of a device; nil where the device never said
-// what it holds.
+// Margins works out the replay margin of a device from its journals; nil where
+// the device never said what it holds.
 type Margins interface {
-	Margin(ctx context.Context, device calms.DeviceID) (*api.Margin, error)
+	Margin(journals []replica.Journal) *api.Margin
 }
 
 // Alarms is the board of active alarms.
@@ -142,6 +132,4 @@ type Enrollment interface {
 // Status looks at the whole installation.
 type Status interface {
 	Status(ctx context.Context) (api.Status, error)
-	// Ready tells whether every service can work.
-	Ready(ctx context.Context) error
 }

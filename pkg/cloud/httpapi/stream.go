@@ -67,6 +67,9 @@ func addStream[I scoped](d *door, r route, handle func(context.Context, *I, *str
 		return &huma.StreamResponse{Body: func(hc huma.Context) {
 			_, w := humago.Unwrap(hc)
 			s := &stream{w: w, control: http.NewResponseController(w), media: media[0]}
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			defer context.AfterFunc(d.Stopping, cancel)()
 			err := handle(ctx, in, s)
 			if err == nil {
 				err = s.Flush()

@@ -30,26 +30,31 @@ func (d *door) tail(ctx context.Context, in *tailRequest, out *stream) error {
 	if err := out.Flush(); err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer stop()
+	defer stop(nil)
 	arrivals := make(chan arrival, tailBuffer)
-	wg.Go(func() { d.collect(ctx, calms.Path(in.Path), arrivals) })
-	return d.forward(ctx, arrivals, out)
+	wg.Go(func() { stop(d.collect(ctx, calms.Path(in.Path), arrivals)) })
+	if err := d.forward(ctx, arrivals, out); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
 }
 
 // collect passes the samples that concern the reader.
-func (d *door) collect(ctx context.Context, prefix calms.Path, arrivals chan<- arrival) {
+func (d *door) collect(ctx context.Context, prefix calms.Path, arrivals chan<- arrival) error {
 	names := deviceNames{fleet: d.Fleet, known: map[calms.DeviceID]calms.Path{}}
-	d.History.Tail(ctx, func(id calms.DeviceID, channel string, s calms.Sample) {
+	return d.History.Tail(ctx, func(id calms.DeviceID, channel string, s calms.Sample) error {
 		path, ok := names.path(ctx, id)
 		if !ok || !prefix.Contains(path.Child(channel)) {
-			return
+			return nil
 		}
 		select {
 		case arrivals <- arrival{path.Child(channel), s}:
+			return nil
 		case <-ctx.Done():
+			return ctx.Err()
 		}
 	})
 }
