@@ -39,11 +39,10 @@ type Object struct {
 
 // Cursor is how much of a journal is stored or covered by a gap.
 type Cursor struct {
-	Number      uint64
-	Hash        wire.Hash // of entry Number
-	Total       uint64    // samples up to and with it
-	Covered     uint64    // the newest snapshot holds everything up to it
-	Quarantined string    // why no more entries are taken; empty where they are
+	Number  uint64
+	Hash    wire.Hash // of entry Number
+	Total   uint64    // samples up to and with it
+	Covered uint64    // the newest snapshot holds everything up to it
 }
 
 // Outcome says what a commit did.
@@ -54,7 +53,7 @@ type Outcome struct {
 	Duplicates int    // entries or gaps at or below the cursor, dropped
 	Lost       uint64 // samples of a gap stored
 	Ahead      bool   // only what lies beyond the next entry came: the edge must rewind
-	Forked     bool   // this commit quarantined the journal
+	Forked     bool   // the next entry does not follow the cursor's: it was refused and its branch named
 }
 
 // Journal is the state of one journal of a device.
@@ -66,4 +65,5 @@ type Journal struct {
 	Held      uint64 // lowest number that the edge held
 	Oldest    int64  // UTC nanoseconds of the oldest sample that the edge held, 0 where unknown
 	LastEntry int64  // UTC nanoseconds at which the newest entry was stored, 0 where none was
+	Forked    string // the branches of it that are not stored here, in words; empty where there is none
 }

@@ -20,7 +20,9 @@ import (
 	"go.calms.com/calms/pkg/calms"
 )
 
-// Tx is one transaction, or anything else that answers SQL.
+// Tx is one transaction, or anything else that answers SQL. Parameters are
+// written $1, $2 … and numbered in the order in which they first appear: SQLite
+// takes them for names and counts by appearance, PostgreSQL by number.
 type Tx interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
@@ -169,10 +171,8 @@ func (d *DB) Update(ctx context.Context, f func(Tx) error) error {
 	if err != nil {
 		return classify(err)
 	}
+	defer tx.Rollback() // does nothing after a commit
 	if err := f(tx); err != nil {
-		if undo := tx.Rollback(); undo != nil && !errors.Is(undo, sql.ErrTxDone) {
-			return errors.Join(classify(err), undo)
-		}
 		return classify(err)
 	}
 	return classify(tx.Commit())

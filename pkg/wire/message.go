@@ -1,6 +1,10 @@
 package wire
 
-import "go.calms.com/calms/pkg/calms"
+import (
+	"fmt"
+
+	"go.calms.com/calms/pkg/calms"
+)
 
 // Registration is what the cloud signed about a device at enrolment. A restored
 // cloud that does not know the device adopts it again from this, and from
@@ -75,6 +79,46 @@ type Held struct {
 	Oldest  int64  // UTC nanoseconds of the oldest sample still held, 0 where unknown
 }
 
+// StatementKind says what a [Statement] states.
+type StatementKind uint8
+
+// The kinds of statement.
+const (
+	// StatementTailLost: entries after Number of the journal are gone; how many
+	// there were is not known.
+	StatementTailLost StatementKind = 1
+	// StatementBranch: the journal has forked, and the entry Number with its
+	// Hash ends the branch that the cloud does not have.
+	StatementBranch StatementKind = 2
+	// StatementWiped: the device lost all journals that it no longer holds. The
+	// journal is the one that was begun then.
+	StatementWiped StatementKind = 3
+)
+
+func (k StatementKind) String() string {
+	switch k {
+	case StatementTailLost:
+		return "tail-lost"
+	case StatementBranch:
+		return "branch"
+	case StatementWiped:
+		return "wiped"
+	default:
+		return fmt.Sprintf("statement %d", uint8(k))
+	}
+}
+
+// Statement is what an edge has to say about the end of a journal. It says it
+// in every hello, so that no loss is silent.
+type Statement struct {
+	_       struct{} `cbor:",toarray"`
+	Kind    StatementKind
+	Journal JournalID
+	Number  uint64
+	Hash    Hash
+	Reason  string
+}
+
 // Hello is the message up that begins every conversation.
 type Hello struct {
 	_    struct{} `cbor:",toarray"`
@@ -88,6 +132,7 @@ type HelloBody struct {
 	Registration SignedRegistration
 	Session      []byte // the current session object, whole
 	Journals     []Held // oldest first; the last one is current
+	Statements   []Statement
 	Boot         [16]byte
 	Nonce        [16]byte // fresh for each hello
 }
@@ -111,12 +156,11 @@ type WelcomeBody struct {
 
 // Position is the cloud's cursor in one journal.
 type Position struct {
-	_           struct{} `cbor:",toarray"`
-	Journal     JournalID
-	Number      uint64 // everything up to it is stored or covered by a gap
-	Hash        Hash   // of that entry
-	Covered     uint64 // the newest snapshot holds everything up to it
-	Quarantined bool   // no more entries of this journal are taken
+	_       struct{} `cbor:",toarray"`
+	Journal JournalID
+	Number  uint64 // everything up to it is stored or covered by a gap
+	Hash    Hash   // of that entry
+	Covered uint64 // the newest snapshot holds everything up to it
 }
 
 // IngestKey is a public key that session keys may be wrapped to, newest first.
@@ -141,6 +185,7 @@ type CursorBody struct {
 	Counter uint64   // grows with every message of the conversation
 	Position
 	Rewind  bool   // entries above the next one arrived: send from Number+1 again
+	Forked  bool   // the next entry that arrived does not follow the cursor's: this journal is not the cloud's
 	Attempt uint64 // of the message that this answers
 	Need    []Hash // objects that the cloud lacks
 }

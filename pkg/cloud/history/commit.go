@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"errors"
-	"fmt"
 	"time"
 
 	"go.calms.com/calms/pkg/calms"
@@ -29,6 +28,12 @@ func (h *History) Commit(ctx context.Context, id wire.JournalID, steps []replica
 		}
 		for i := range steps {
 			if !c.accept(&out, steps[i].Number, steps[i].Prev) {
+				if out.Forked {
+					if err := c.quarantine(steps[i]); err != nil {
+						return err
+					}
+					break
+				}
 				continue
 			}
 			if err := c.store(&out, &steps[i]); err != nil {
@@ -66,7 +71,6 @@ func (h *History) CommitGap(ctx context.Context, id wire.JournalID, gap replica.
 			return err
 		}
 		switch {
-		case c.Quarantined != "":
 		case gap.Last <= c.Number || gap.First <= c.Number:
 			// The second case is a gap that was told before the cursor moved into it;
 			// the edge will be asked again, from where the cursor is.
@@ -110,25 +114,31 @@ func openCommit(ctx context.Context, tx store.Tx, id wire.JournalID) (*commit, e
 
 func readCursor(ctx context.Context, tx store.Tx, id wire.JournalID) (row int64, c replica.Cursor, err error) {
 	var hash []byte
-	err = tx.QueryRowContext(ctx, `SELECT id, cursor, hash, total, covered, quarantined FROM journals
+	err = tx.QueryRowContext(ctx, `SELECT id, cursor, hash, total, covered FROM journals
 		WHERE device = $1 AND generation = $2 AND random = $3`, string(id.Device), id.Generation, id.Random[:]).
-		Scan(&row, &c.Number, &hash, &c.Total, &c.Covered, &c.Quarantined)
+		Scan(&row, &c.Number, &hash, &c.Total, &c.Covered)
 	copy(c.Hash[:], hash)
 	return row, c, err
 }
 
 func insertJournal(ctx context.Context, tx store.Tx, id wire.JournalID) (row int64, err error) {
 	err = tx.QueryRowContext(ctx, `INSERT INTO journals
-		(device, generation, random, cursor, hash, total, samples, head, oldest, held, covered, last_entry, quarantined)
-		VALUES ($1, $2, $3, 0, $4, 0, 0, 0, 0, 0, 0, 0, '') RETURNING id`,
+		(device, generation, random, cursor, hash, total, samples, head, oldest, held, covered, last_entry)
+		VALUES ($1, $2, $3, 0, $4, 0, 0, 0, 0, 0, 0, 0) RETURNING id`,
 		string(id.Device), id.Generation, id.Random[:], make([]byte, len(wire.Hash{}))).Scan(&row)
 	return row, err
+}
+
+// quarantine names the branch of an entry that is refused because it does not
+// follow the cursor's.
+func (c *commit) quarantine(s replica.Step) error {
+	return state(c.ctx, c.tx, wire.Statement{Kind: wire.StatementBranch, Journal: c.id, Number: s.Number, Hash: s.Hash, Reason: "it does not follow the entry before it"})
 }
 
 // accept decides on one entry by the rules of the cursor.
 func (c *commit) accept(out *replica.Outcome, number uint64, prev wire.Hash) bool {
 	switch {
-	case c.Quarantined != "" || out.Ahead:
+	case out.Ahead || out.Forked:
 		return false
 	case number <= c.Number:
 		out.Duplicates++
@@ -137,7 +147,6 @@ func (c *commit) accept(out *replica.Outcome, number uint64, prev wire.Hash) boo
 		out.Ahead = true
 		return false
 	case prev != c.Hash:
-		c.Quarantined = fmt.Sprintf("forked at entry %d: it follows %s, entry %d here is %s", number, prev, c.Number, c.Hash)
 		out.Forked = true
 		return false
 	}
@@ -237,9 +246,9 @@ func (c *commit) close(out *replica.Outcome) error {
 	if c.Cursor == c.before {
 		return nil
 	}
-	moved, err := c.tx.ExecContext(c.ctx, `UPDATE journals SET cursor = $1, hash = $2, total = $3, quarantined = $4,
-		samples = samples + $5, head = MAX(head, $1), last_entry = $6 WHERE id = $7 AND cursor = $8`,
-		c.Number, c.Hash[:], c.Total, c.Quarantined, c.samples, time.Now().UnixNano(), c.row, c.before.Number)
+	moved, err := c.tx.ExecContext(c.ctx, `UPDATE journals SET cursor = $1, hash = $2, total = $3,
+		samples = samples + $4, head = MAX(head, $1), last_entry = $5 WHERE id = $6 AND cursor = $7`,
+		c.Number, c.Hash[:], c.Total, c.samples, time.Now().UnixNano(), c.row, c.before.Number)
 	if err != nil {
 		return err
 	}

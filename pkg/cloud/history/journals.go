@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"go.calms.com/calms/pkg/calms"
 	"go.calms.com/calms/pkg/replica"
@@ -23,8 +24,10 @@ func (h *History) Position(ctx context.Context, id wire.JournalID) (replica.Curs
 // Journals lists the journals of a device, or of all where device is empty, by
 // device and generation.
 func (h *History) Journals(ctx context.Context, device calms.DeviceID) ([]replica.Journal, error) {
-	rows, err := h.db.Read().QueryContext(ctx, `SELECT device, generation, random, cursor, hash, total, covered, quarantined,
-		samples, head, held, oldest, last_entry FROM journals WHERE $1 = '' OR device = $1 ORDER BY device, generation, id`, string(device))
+	rows, err := h.db.Read().QueryContext(ctx, `SELECT device, generation, random, cursor, hash, total, covered,
+		samples, head, held, oldest, last_entry,
+		COALESCE((SELECT GROUP_CONCAT(s.number, ', ') FROM statements s WHERE s.device = journals.device AND s.generation = journals.generation
+			AND s.random = journals.random AND s.kind = $1), '') FROM journals WHERE $2 = '' OR device = $2 ORDER BY device, generation, id`, wire.StatementBranch, string(device))
 	if err != nil {
 		return nil, calms.Wrap("list journals", err)
 	}
@@ -34,19 +37,27 @@ func (h *History) Journals(ctx context.Context, device calms.DeviceID) ([]replic
 		var j replica.Journal
 		var hash, random []byte
 		if err := rows.Scan(&j.ID.Device, &j.ID.Generation, &random, &j.Cursor.Number, &hash, &j.Cursor.Total, &j.Cursor.Covered,
-			&j.Cursor.Quarantined, &j.Samples, &j.Head, &j.Held, &j.Oldest, &j.LastEntry); err != nil {
+			&j.Samples, &j.Head, &j.Held, &j.Oldest, &j.LastEntry, &j.Forked); err != nil {
 			return nil, calms.Wrap("list journals", err)
 		}
 		copy(j.ID.Random[:], random)
 		copy(j.Cursor.Hash[:], hash)
+		if j.Forked != "" {
+			j.Forked = "forked: branches that end at entries " + j.Forked + " are refused"
+		}
 		journals = append(journals, j)
 	}
 	return journals, calms.Wrap("list journals", rows.Err())
 }
 
 // Seen notes what an edge said of its journals in a hello.
-func (h *History) Seen(ctx context.Context, held []wire.Held) error {
+func (h *History) Seen(ctx context.Context, held []wire.Held, statements []wire.Statement) error {
 	err := h.db.Update(ctx, func(tx store.Tx) error {
+		for _, s := range statements {
+			if err := state(ctx, tx, s); err != nil {
+				return err
+			}
+		}
 		for _, j := range held {
 			c, err := openCommit(ctx, tx, j.Journal)
 			if err != nil {
@@ -59,6 +70,37 @@ func (h *History) Seen(ctx context.Context, held []wire.Held) error {
 		return nil
 	})
 	return calms.Wrap("note hello", err)
+}
+
+// state keeps a statement, once.
+func state(ctx context.Context, tx store.Tx, s wire.Statement) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO statements (device, kind, generation, random, number, hash, reason, stored)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
+		string(s.Journal.Device), s.Kind, s.Journal.Generation, s.Journal.Random[:], s.Number, s.Hash[:], s.Reason, time.Now().UnixNano())
+	return err
+}
+
+// Statements lists what is known about the ends of a device's journals, or of
+// all where device is empty.
+func (h *History) Statements(ctx context.Context, device calms.DeviceID) ([]wire.Statement, error) {
+	rows, err := h.db.Read().QueryContext(ctx, `SELECT device, kind, generation, random, number, hash, reason FROM statements
+		WHERE $1 = '' OR device = $1 ORDER BY device, generation, random, kind, number, hash`, string(device))
+	if err != nil {
+		return nil, calms.Wrap("list statements", err)
+	}
+	defer rows.Close()
+	var statements []wire.Statement
+	for rows.Next() {
+		var s wire.Statement
+		var random, hash []byte
+		if err := rows.Scan(&s.Journal.Device, &s.Kind, &s.Journal.Generation, &random, &s.Number, &hash, &s.Reason); err != nil {
+			return nil, calms.Wrap("list statements", err)
+		}
+		copy(s.Journal.Random[:], random)
+		copy(s.Hash[:], hash)
+		statements = append(statements, s)
+	}
+	return statements, calms.Wrap("list statements", rows.Err())
 }
 
 // StoredGap is a gap of the ledger.

@@ -15,9 +15,10 @@ import (
 
 // Limits of what is remembered of one device, in memory.
 const (
-	maxJournals = 64 // in one hello
-	maxSessions = 64 // opened sessions and unstored session objects
-	maxLists    = 64 // channel lists
+	maxJournals   = 64  // in one hello
+	maxStatements = 256 // in one hello
+	maxSessions   = 64  // opened sessions and unstored session objects
+	maxLists      = 64  // channel lists
 )
 
 // device is one device's conversation. All of it can be lost: the edge says
@@ -84,26 +85,36 @@ func (d *device) hello(ctx context.Context, payload []byte) error {
 	if !session.VerifyUp(hello.Body, hello.MAC) {
 		return calms.Errorf(calms.KindForbidden, "hello is not what the device said")
 	}
-	if err := d.checkHeld(body.Journals); err != nil {
+	if err := d.checkHello(body); err != nil {
 		return err
 	}
 	if d.path, err = d.ingest.config.Devices.Admit(ctx, d.id, body.Registration); err != nil {
 		return err
 	}
-	if err := d.ingest.config.History.Seen(ctx, body.Journals); err != nil {
+	if err := d.ingest.config.History.Seen(ctx, body.Journals, body.Statements); err != nil {
 		return err
 	}
-	d.current, d.nonce, d.counter = session, body.Nonce, 0
+	if d.nonce != body.Nonce { // a repeated hello must not set the counter back
+		d.nonce, d.counter = body.Nonce, 0
+	}
+	d.current = session
+	d.alarmStatements(body.Statements)
 	return d.welcome(ctx, body.Journals)
 }
 
-func (d *device) checkHeld(held []wire.Held) error {
-	if len(held) > maxJournals {
-		return calms.Errorf(calms.KindInvalid, "hello names %d journals, at most %d are taken", len(held), maxJournals)
+func (d *device) checkHello(body wire.HelloBody) error {
+	if len(body.Journals) > maxJournals || len(body.Statements) > maxStatements {
+		return calms.Errorf(calms.KindInvalid, "hello names %d journals and %d statements, at most %d and %d are taken",
+			len(body.Journals), len(body.Statements), maxJournals, maxStatements)
 	}
-	for _, h := range held {
+	for _, h := range body.Journals {
 		if h.Journal.Device != d.id {
 			return calms.Errorf(calms.KindForbidden, "hello of %s names a journal of %s", d.id, h.Journal.Device)
+		}
+	}
+	for _, s := range body.Statements {
+		if s.Journal.Device != d.id {
+			return calms.Errorf(calms.KindForbidden, "hello of %s states something of %s", d.id, s.Journal.Device)
 		}
 	}
 	return nil
@@ -130,7 +141,7 @@ func (d *device) welcome(ctx context.Context, held []wire.Held) error {
 }
 
 func position(id wire.JournalID, c replica.Cursor) wire.Position {
-	return wire.Position{Journal: id, Number: c.Number, Hash: c.Hash, Covered: c.Covered, Quarantined: c.Quarantined != ""}
+	return wire.Position{Journal: id, Number: c.Number, Hash: c.Hash, Covered: c.Covered}
 }
 
 // send passes a message down. It may get lost like any other.
@@ -141,25 +152,47 @@ func (d *device) send(stream string, payload []byte) {
 	crash.At("ingest.replied")
 }
 
+// answer is what a cursor message says.
+type answer struct {
+	journal        wire.JournalID
+	cursor         replica.Cursor
+	attempt        uint64 // of the message that is answered
+	rewind, forked bool
+	need           []wire.Hash
+}
+
 // reply is the cursor message. Without a hello since the start there is no key
 // that the edge would believe: it will say hello when it hears nothing.
-func (d *device) reply(id wire.JournalID, c replica.Cursor, attempt uint64, rewind bool, need []wire.Hash) {
+func (d *device) reply(a answer) {
 	if d.current == nil {
 		return
 	}
 	d.counter++
 	body := wire.Encode(wire.CursorBody{
 		Epoch: d.ingest.config.History.Epoch(), Nonce: d.nonce, Counter: d.counter,
-		Position: position(id, c), Rewind: rewind, Attempt: attempt, Need: need,
+		Position: position(a.journal, a.cursor), Rewind: a.rewind, Forked: a.forked, Attempt: a.attempt, Need: a.need,
 	})
 	d.send(wire.StreamCursor, wire.Encode(wire.Cursor{Body: body, MAC: d.current.MACDown(body)}))
 }
 
-// alarmFork says that a journal was quarantined.
-func (d *device) alarmFork(id wire.JournalID, why string) {
+// alarmFork says that a journal has forked.
+func (d *device) alarmFork(id wire.JournalID) {
 	d.ingest.config.Alarms.Raise(AlarmFork, d.name(), "critical",
-		fmt.Sprintf("journal %s is quarantined: %s", id.Name(), why),
+		fmt.Sprintf("journal %s has forked: entries that do not follow the ones stored here are refused", id.Name()),
 		"look for a copied disk: calmsctl device get "+d.name())
+}
+
+// alarmStatements raises what the edge itself says of its journals' ends.
+func (d *device) alarmStatements(statements []wire.Statement) {
+	for _, s := range statements {
+		if s.Kind == wire.StatementBranch {
+			d.alarmFork(s.Journal)
+			continue
+		}
+		d.ingest.config.Alarms.Raise(AlarmLoss, d.name(), "critical",
+			fmt.Sprintf("%s: what came after entry %d of journal %s is lost (%s)", s.Kind, s.Number, s.Journal.Name(), s.Reason),
+			"calmsctl device get "+d.name()+" shows its journals")
+	}
 }
 
 // alarmLoss says that samples are lost.

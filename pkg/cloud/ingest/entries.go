@@ -91,9 +91,9 @@ func (d *device) entries(ctx context.Context, payload []byte) error {
 		return err
 	}
 	next, ahead := since(m.Entries, cursor)
-	if len(next) == 0 || cursor.Quarantined != "" {
-		d.ingest.counts.duplicates.Add(uint64(len(m.Entries) - len(next)))
-		d.reply(m.Journal, cursor, m.Attempt, ahead, nil)
+	if len(next) == 0 {
+		d.ingest.counts.duplicates.Add(uint64(len(m.Entries)))
+		d.reply(answer{journal: m.Journal, cursor: cursor, attempt: m.Attempt, rewind: ahead})
 		return nil
 	}
 	steps, objects, need, err := d.open(ctx, m.Journal, next)
@@ -108,9 +108,12 @@ func (d *device) entries(ctx context.Context, payload []byte) error {
 	d.ingest.counts.add(out)
 	d.ingest.replay.progress(d.id, m.Journal, out)
 	if out.Forked {
-		d.alarmFork(m.Journal, out.Cursor.Quarantined)
+		d.alarmFork(m.Journal)
 	}
-	d.reply(m.Journal, out.Cursor, m.Attempt, ahead || out.Ahead || len(need) > 0, need)
+	d.reply(answer{
+		journal: m.Journal, cursor: out.Cursor, attempt: m.Attempt, need: need,
+		rewind: ahead || out.Ahead || len(need) > 0, forked: out.Forked,
+	})
 	d.describe(ctx, next[:len(steps)])
 	return nil
 }
@@ -262,7 +265,7 @@ func (d *device) gap(ctx context.Context, payload []byte) error {
 		return err
 	}
 	if len(missing) > 0 {
-		d.reply(m.Journal, cursor, m.Attempt, true, missing)
+		d.reply(answer{journal: m.Journal, cursor: cursor, attempt: m.Attempt, rewind: true, need: missing})
 		return nil
 	}
 	detail, err := session.OpenGap(m)
@@ -280,6 +283,6 @@ func (d *device) gap(ctx context.Context, payload []byte) error {
 		d.ingest.replay.progress(d.id, m.Journal, out)
 		d.alarmLoss(m.Journal, gap, out.Lost)
 	}
-	d.reply(m.Journal, out.Cursor, m.Attempt, out.Ahead, nil)
+	d.reply(answer{journal: m.Journal, cursor: out.Cursor, attempt: m.Attempt, rewind: out.Ahead})
 	return nil
 }

@@ -25,7 +25,7 @@ type History interface {
 	Position(ctx context.Context, id wire.JournalID) (replica.Cursor, error)
 	Commit(ctx context.Context, id wire.JournalID, steps []replica.Step, objects []replica.Object) (replica.Outcome, error)
 	CommitGap(ctx context.Context, id wire.JournalID, gap replica.Gap) (replica.Outcome, error)
-	Seen(ctx context.Context, held []wire.Held) error
+	Seen(ctx context.Context, held []wire.Held, statements []wire.Statement) error
 	Journals(ctx context.Context, device calms.DeviceID) ([]replica.Journal, error)
 	Object(ctx context.Context, device calms.DeviceID, name wire.Hash) ([]byte, error)
 }

@@ -25,16 +25,16 @@ type Replayed struct {
 
 // Progress is the replay of one journal.
 type Progress struct {
-	Cursor      uint64
-	Head        uint64 // at the first hello after the restore
-	Quarantined bool   // nothing more of it is taken
+	Cursor uint64
+	Head   uint64 // at the first hello after the restore
+	Forked bool   // some of it is a branch that is refused
 }
 
 // CaughtUp reports whether everything that the edge had at its first hello has
 // arrived.
 func (r Replayed) CaughtUp() bool {
 	for _, p := range r.Journals {
-		if p.Cursor < p.Head && !p.Quarantined {
+		if p.Cursor < p.Head && !p.Forked {
 			return false
 		}
 	}
@@ -78,7 +78,7 @@ func (r *replay) hello(id calms.DeviceID, held []wire.Held, stored []replica.Jou
 	}
 	for _, j := range stored {
 		if p, ok := d.Journals[j.ID]; ok {
-			p.Cursor, p.Quarantined = j.Cursor.Number, j.Cursor.Quarantined != ""
+			p.Cursor, p.Forked = j.Cursor.Number, j.Forked != ""
 			d.Journals[j.ID] = p
 		}
 	}
@@ -94,7 +94,7 @@ func (r *replay) progress(id calms.DeviceID, journal wire.JournalID, out replica
 		return
 	}
 	p := d.Journals[journal]
-	p.Cursor, p.Quarantined = out.Cursor.Number, out.Cursor.Quarantined != ""
+	p.Cursor = out.Cursor.Number
 	d.Journals[journal] = p
 	d.Entries += uint64(out.Stored)
 	d.Lost += out.Lost

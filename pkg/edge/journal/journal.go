@@ -41,6 +41,9 @@ type Options struct {
 	Device     calms.DeviceID
 	Limit      int64  // bytes; 0 is [DefaultLimit]
 	Generation uint64 // the first generation must be larger
+	// Wiped says why there may be no journal although there was one before; it
+	// is stated to the cloud. Empty at a device's first start.
+	Wiped string
 	// Mark, where not nil, is told of a new generation before its first entry is
 	// written, and must have it on disk when it returns: it outlives the journal.
 	Mark func(generation uint64) error
@@ -80,13 +83,8 @@ func Open(ctx context.Context, path string, options Options) (*Journal, error) {
 		return nil, calms.Wrap("open journal", err)
 	}
 	j := &Journal{db: db, options: options, known: map[wire.Hash]bool{}, marks: newMarks()}
-	if err := j.load(ctx); err != nil {
+	if err := j.start(ctx); err != nil {
 		return nil, calms.Wrap("open journal", errors.Join(err, db.Close()))
-	}
-	if j.head.id.Generation == 0 {
-		if err := j.Begin(ctx, "first start", 0); err != nil {
-			return nil, errors.Join(err, db.Close())
-		}
 	}
 	return j, nil
 }
@@ -106,10 +104,15 @@ func (j *Journal) Current() wire.JournalID {
 }
 
 // Begin ends the current journal and begins a new one, of a generation above
-// all that this device, its options and atLeast name. It says why.
-func (j *Journal) Begin(ctx context.Context, reason string, atLeast uint64) error {
+// all that this device, its options and atLeast name. It says why, and keeps
+// what is to be stated about the ends of journals.
+func (j *Journal) Begin(ctx context.Context, reason string, atLeast uint64, statements ...wire.Statement) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	return calms.Wrap("begin journal", j.begin(ctx, reason, atLeast, statements))
+}
+
+func (j *Journal) begin(ctx context.Context, reason string, atLeast uint64, statements []wire.Statement) error {
 	id := wire.JournalID{
 		Device:     j.options.Device,
 		Generation: max(j.head.id.Generation, j.options.Generation, atLeast) + 1,
@@ -117,16 +120,18 @@ func (j *Journal) Begin(ctx context.Context, reason string, atLeast uint64) erro
 	rand.Read(id.Random[:]) // never fails, see crypto/rand
 	if j.options.Mark != nil {
 		if err := j.options.Mark(id.Generation); err != nil {
-			return calms.Wrap("begin journal", err)
+			return err
 		}
 	}
 	err := j.db.Update(ctx, func(tx store.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO journals (generation, random, reason, head, hash, total, cursor, covered)
-			VALUES ($1, $2, $3, 0, $4, 0, 0, 0)`, id.Generation, id.Random[:], reason, make([]byte, len(wire.Hash{})))
-		return err
+		if _, err := tx.ExecContext(ctx, `INSERT INTO journals (generation, random, reason, head, hash, total, cursor, covered)
+			VALUES ($1, $2, $3, 0, $4, 0, 0, 0)`, id.Generation, id.Random[:], reason, make([]byte, len(wire.Hash{}))); err != nil {
+			return err
+		}
+		return putStatements(ctx, tx, id, statements)
 	})
 	if err != nil {
-		return calms.Wrap("begin journal", err)
+		return err
 	}
 	j.head = head{id: id}
 	return nil

@@ -255,6 +255,27 @@ func TestALostTailIsFoundOnOpening(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
+	f = open(t, path, Options{})
+	held, err := f.Held(t.Context())
+	if err != nil || len(held) != 2 || held[0].Last != 4 || held[1].Journal.Generation != 2 || held[1].Last != 0 {
+		t.Errorf("held is %+v, %v", held, err)
+	}
+	stated, err := f.Statements(t.Context())
+	if err != nil || len(stated) != 1 || stated[0].Kind != wire.StatementTailLost || stated[0].Number != 4 || stated[0].Journal != held[0].Journal {
+		t.Errorf("stated is %+v, %v", stated, err)
+	}
+	f.append(1, 10)
+	f.Close()
+	if f = open(t, path, Options{}); f.Current().Generation != 2 {
+		t.Errorf("the journal after one more start is %s", f.Current())
+	}
+}
+
+func TestAFileThatIsNoDatabaseIsSetAside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("no database "), 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := Open(t.Context(), path, Options{Device: device}); !errors.Is(err, store.ErrDamaged) {
 		t.Fatalf("opening gives %v", err)
 	}
@@ -265,9 +286,10 @@ func TestALostTailIsFoundOnOpening(t *testing.T) {
 	if _, err := os.Stat(aside); err != nil {
 		t.Error(err)
 	}
-	g := open(t, path, Options{Generation: 1})
-	if g.Current().Generation != 2 {
-		t.Errorf("the new journal is %s", g.Current())
+	g := open(t, path, Options{Generation: 1, Wiped: "the file was damaged"})
+	stated, err := g.Statements(t.Context())
+	if err != nil || len(stated) != 1 || stated[0].Kind != wire.StatementWiped || g.Current().Generation != 2 || !g.Blind() {
+		t.Errorf("the new journal is %s, blind %v, and states %+v, %v", g.Current(), g.Blind(), stated, err)
 	}
 }
 

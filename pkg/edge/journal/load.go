@@ -2,6 +2,8 @@ package journal
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -11,13 +13,26 @@ import (
 	"go.calms.com/calms/pkg/wire"
 )
 
-// load reads the head of the newest journal and the sizes from disk.
+// start loads what is there. Where there is nothing it begins the first journal,
+// and where the newest journal's tail is gone, the next one.
+func (j *Journal) start(ctx context.Context) error {
+	if err := j.load(ctx); err != nil {
+		return err
+	}
+	if j.head.id.Generation == 0 {
+		return j.first(ctx)
+	}
+	held, err := lastHeld(ctx, j.db.Read(), j.head)
+	if err != nil || held == j.head {
+		return err
+	}
+	return j.loseTail(ctx, held)
+}
+
+// load reads the head of the newest journal, the marks and the objects.
 func (j *Journal) load(ctx context.Context) error {
 	h, err := newestHead(ctx, j.db.Read(), j.options.Device)
 	if err != nil {
-		return err
-	}
-	if err := checkHead(ctx, j.db.Read(), h); err != nil {
 		return err
 	}
 	j.head = h
@@ -25,6 +40,36 @@ func (j *Journal) load(ctx context.Context) error {
 		return err
 	}
 	return j.loadObjects(ctx)
+}
+
+// first begins the first journal of this file. It is blind: the cloud may know
+// larger generations than what is known here.
+func (j *Journal) first(ctx context.Context) error {
+	j.marks.blind, j.marks.dirty = true, true
+	if j.options.Wiped == "" {
+		return j.begin(ctx, "first start", 0, nil)
+	}
+	return j.begin(ctx, j.options.Wiped, 0, []wire.Statement{{Kind: wire.StatementWiped, Reason: j.options.Wiped}})
+}
+
+// loseTail ends the newest journal at what is still there and begins another
+// one: the numbers after it may have been used.
+func (j *Journal) loseTail(ctx context.Context, held head) error {
+	err := j.db.Update(ctx, func(tx store.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM entries WHERE generation = $1 AND number > $2`, held.id.Generation, held.number); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE journals SET head = $1, hash = $2, total = $3 WHERE generation = $4`,
+			held.number, held.hash[:], held.total, held.id.Generation)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	reason := fmt.Sprintf("the journal's entries after %d were lost, up to %d at least", held.number, j.head.number)
+	return j.begin(ctx, reason, 0, []wire.Statement{{
+		Kind: wire.StatementTailLost, Journal: held.id, Number: held.number, Hash: held.hash, Reason: reason,
+	}})
 }
 
 // loadObjects reads which objects are held.
@@ -68,22 +113,49 @@ func newestHead(ctx context.Context, tx store.Tx, device calms.DeviceID) (head, 
 	return h, rows.Err()
 }
 
-// checkHead compares the head with the last entry, so that a file whose tail
-// was lost or changed is found before a number is used again.
-func checkHead(ctx context.Context, tx store.Tx, h head) error {
+// lastHeld is the head where the last entry is there and is the one that the
+// head names; else the last entry that can be read.
+func lastHeld(ctx context.Context, tx store.Tx, h head) (head, error) {
 	if h.number == 0 {
-		return nil
+		return h, nil
 	}
-	var encoded []byte
-	err := tx.QueryRowContext(ctx, `SELECT entry FROM entries WHERE generation = $1 AND number = $2`, h.id.Generation, h.number).Scan(&encoded)
+	rows, err := tx.QueryContext(ctx, `SELECT entry FROM entries WHERE generation = $1 ORDER BY number DESC`, h.id.Generation)
 	if err != nil {
-		return fmt.Errorf("%w: entry %d, the last one, is not there (%w)", store.ErrDamaged, h.number, err)
+		return h, err
 	}
-	var e wire.Entry
-	if err := wire.Decode("entry", encoded, &e); err != nil || e.Hash(h.id) != h.hash {
-		return fmt.Errorf("%w: entry %d, the last one, is not what was written", store.ErrDamaged, h.number)
+	defer rows.Close()
+	for rows.Next() {
+		var encoded []byte
+		if err := rows.Scan(&encoded); err != nil {
+			return h, err
+		}
+		var e wire.Entry
+		if wire.Decode("entry", encoded, &e) != nil {
+			continue
+		}
+		last := head{id: h.id, number: e.Number, hash: e.Hash(h.id), total: e.Total}
+		if last.number == h.number && last.hash != h.hash {
+			continue // changed on disk
+		}
+		return last, nil
 	}
-	return nil
+	if err := rows.Err(); err != nil {
+		return h, err
+	}
+	return lastLost(ctx, tx, h.id)
+}
+
+// lastLost is the end of what the ledger knows of a journal without entries.
+func lastLost(ctx context.Context, tx store.Tx, id wire.JournalID) (head, error) {
+	last := head{id: id}
+	var hash []byte
+	err := tx.QueryRowContext(ctx, `SELECT last, hash, total FROM lost WHERE generation = $1 ORDER BY last DESC LIMIT 1`, id.Generation).
+		Scan(&last.number, &hash, &last.total)
+	copy(last.hash[:], hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return last, err
 }
 
 // SetAside renames a damaged journal so that a new one can begin and what the

@@ -14,6 +14,7 @@ import (
 // with the next entry instead of costing a write of their own.
 type marks struct {
 	dirty   bool
+	blind   bool // the generation was chosen without knowing what the cloud remembers
 	epoch   calms.Epoch
 	cursor  map[uint64]uint64 // by generation
 	covered map[uint64]uint64
@@ -23,16 +24,24 @@ func newMarks() marks {
 	return marks{cursor: map[uint64]uint64{}, covered: map[uint64]uint64{}}
 }
 
-const metaEpoch = "epoch"
+// Names in the meta table.
+const (
+	metaEpoch = "epoch"
+	metaBlind = "blind"
+)
 
 func (m *marks) load(ctx context.Context, tx store.Tx) error {
 	*m = newMarks()
-	var epoch []byte
-	err := tx.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = $1`, metaEpoch).Scan(&epoch)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	epoch, err := readMeta(ctx, tx, metaEpoch)
+	if err != nil {
 		return err
 	}
 	copy(m.epoch[:], epoch)
+	blind, err := readMeta(ctx, tx, metaBlind)
+	if err != nil {
+		return err
+	}
+	m.blind = len(blind) > 0
 	rows, err := tx.QueryContext(ctx, `SELECT generation, cursor, covered FROM journals`)
 	if err != nil {
 		return err
@@ -52,7 +61,14 @@ func (m *marks) write(ctx context.Context, tx store.Tx) error {
 	if !m.dirty {
 		return nil
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, metaEpoch, m.epoch[:]); err != nil {
+	if err := writeMeta(ctx, tx, metaEpoch, m.epoch[:]); err != nil {
+		return err
+	}
+	blind := []byte{}
+	if m.blind {
+		blind = []byte{1}
+	}
+	if err := writeMeta(ctx, tx, metaBlind, blind); err != nil {
 		return err
 	}
 	for generation, cursor := range m.cursor {
@@ -62,6 +78,36 @@ func (m *marks) write(ctx context.Context, tx store.Tx) error {
 		}
 	}
 	return nil
+}
+
+func readMeta(ctx context.Context, tx store.Tx, name string) (value []byte, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = $1`, name).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return value, err
+}
+
+func writeMeta(ctx context.Context, tx store.Tx, name string, value []byte) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
+	return err
+}
+
+// Blind reports whether the current generation was chosen by a device that had
+// lost its memory, so that the cloud may know a larger one.
+func (j *Journal) Blind() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.marks.blind
+}
+
+// Sighted ends being blind: the cloud has said what it remembers.
+func (j *Journal) Sighted() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.marks.blind {
+		j.marks.blind, j.marks.dirty = false, true
+	}
 }
 
 // Epoch is the cloud's epoch as of the last welcome, zero before the first.
@@ -79,8 +125,9 @@ func (j *Journal) SetEpoch(epoch calms.Epoch) {
 	if epoch == j.marks.epoch {
 		return
 	}
+	blind := j.marks.blind
 	j.marks = newMarks()
-	j.marks.epoch, j.marks.dirty = epoch, true
+	j.marks.epoch, j.marks.blind, j.marks.dirty = epoch, blind, true
 }
 
 // Acknowledge notes the cloud's cursor in one journal, and up to where its

@@ -24,7 +24,11 @@ type Journal interface {
 	Read(ctx context.Context, id wire.JournalID, from uint64, maxBytes int) ([]wire.Entry, *wire.Loss, error)
 	HashAt(ctx context.Context, id wire.JournalID, number uint64) (hash wire.Hash, known bool, err error)
 	Object(ctx context.Context, name wire.Hash) ([]byte, error)
-	Begin(ctx context.Context, reason string, atLeast uint64) error
+	Begin(ctx context.Context, reason string, atLeast uint64, statements ...wire.Statement) error
+	State(ctx context.Context, s wire.Statement) (news bool, err error)
+	Statements(ctx context.Context) ([]wire.Statement, error)
+	Blind() bool
+	Sighted()
 	Epoch() calms.Epoch
 	SetEpoch(epoch calms.Epoch)
 	Acknowledge(generation, cursor, covered uint64)
@@ -180,13 +184,17 @@ func (c *Conversation) hello(ctx context.Context, now time.Time) (*Message, erro
 	if err != nil {
 		return nil, err
 	}
+	statements, err := c.journal.Statements(ctx)
+	if err != nil {
+		return nil, err
+	}
 	c.silence()
 	c.session, c.asked, c.counter = session, now, 0
 	c.tries++
 	crand.Read(c.nonce[:]) // never fails, see crypto/rand
 	body := wire.Encode(wire.HelloBody{
 		Registration: c.options.Registration, Session: session.Object(),
-		Journals: newest(held), Boot: c.options.Boot, Nonce: c.nonce,
+		Journals: newest(held), Statements: statements, Boot: c.options.Boot, Nonce: c.nonce,
 	})
 	c.sent[session.Name()] = true
 	return &Message{wire.StreamHello, wire.Encode(wire.Hello{Body: body, MAC: session.MACUp(body)})}, nil

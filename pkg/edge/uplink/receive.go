@@ -19,7 +19,7 @@ func (c *Conversation) Receive(ctx context.Context, now time.Time, m Message) er
 	case wire.StreamHello:
 		return c.welcome(ctx, now, m.Payload)
 	case wire.StreamCursor:
-		return c.cursor(now, m.Payload)
+		return c.cursor(ctx, now, m.Payload)
 	default:
 		return calms.Errorf(calms.KindInvalid, "there is no stream %.30q", m.Stream)
 	}
@@ -53,14 +53,13 @@ func (c *Conversation) welcome(ctx context.Context, now time.Time, payload []byt
 // enter opens a lane for every journal that the cloud can go on with. Where it
 // cannot go on with the current one, a new journal is begun, and greeted next.
 func (c *Conversation) enter(ctx context.Context, now time.Time, body wire.WelcomeBody) error {
+	c.tries, c.talking, c.progress = 0, true, now
+	if err := c.outgrow(ctx, body.MaxGeneration); err != nil || !c.talking {
+		return err
+	}
 	held, err := c.journal.Held(ctx)
 	if err != nil {
 		return err
-	}
-	current := c.session.Journal()
-	begin := ""
-	if body.MaxGeneration >= current.Generation {
-		begin = fmt.Sprintf("the cloud knows generation %d", body.MaxGeneration)
 	}
 	for _, h := range held {
 		position := find(body.Cursors, h.Journal)
@@ -68,20 +67,46 @@ func (c *Conversation) enter(ctx context.Context, now time.Time, body wire.Welco
 		if err != nil {
 			return err
 		}
-		if end != "" && h.Journal == current {
-			begin = end
-		}
 		if end == "" {
 			c.lanes = append(c.lanes, &lane{id: h.Journal, cursor: position.Number, next: position.Number + 1})
 			c.journal.Acknowledge(h.Journal.Generation, position.Number, position.Covered)
+			continue
+		}
+		if err := c.branchOff(ctx, h, end); err != nil {
+			return err
 		}
 	}
-	c.tries, c.talking, c.progress = 0, true, now
-	if begin == "" {
+	return nil
+}
+
+// outgrow leaves a journal whose generation was chosen blindly and is not above
+// all that the cloud remembers. It happens once in a journal file's life: two
+// copies of a disk that always did so would chase each other for ever.
+func (c *Conversation) outgrow(ctx context.Context, known uint64) error {
+	if !c.journal.Blind() {
+		return nil
+	}
+	c.journal.Sighted()
+	if known < c.session.Journal().Generation {
 		return nil
 	}
 	c.silence()
-	return c.journal.Begin(ctx, begin, body.MaxGeneration)
+	return c.journal.Begin(ctx, fmt.Sprintf("the cloud knows generation %d", known), known)
+}
+
+// branchOff states that a journal's end is not the cloud's, once, and begins a
+// new one where it is the current one. The next hello tells.
+func (c *Conversation) branchOff(ctx context.Context, h wire.Held, why string) error {
+	branch := wire.Statement{Kind: wire.StatementBranch, Journal: h.Journal, Number: h.Last, Hash: h.Hash, Reason: why}
+	if h.Journal == c.journal.Current() {
+		c.silence()
+		return c.journal.Begin(ctx, why, 0, branch)
+	}
+	news, err := c.journal.State(ctx, branch)
+	if news {
+		c.silence()
+	}
+	return err
 }
 
 func find(positions []wire.Position, id wire.JournalID) wire.Position {
@@ -95,11 +120,8 @@ func find(positions []wire.Position, id wire.JournalID) wire.Position {
 
 // checkLane says why a journal cannot go on, empty where it can.
 func (c *Conversation) checkLane(ctx context.Context, h wire.Held, p wire.Position) (end string, err error) {
-	if p.Quarantined {
-		return "the cloud has quarantined the journal", nil
-	}
 	if p.Number > h.Last {
-		return fmt.Sprintf("the cloud has entry %d, the journal ends at %d: its tail was lost", p.Number, h.Last), nil
+		return fmt.Sprintf("the cloud has entry %d, the journal ends at %d", p.Number, h.Last), nil
 	}
 	hash, known, err := c.journal.HashAt(ctx, h.Journal, p.Number)
 	if err != nil {
@@ -111,7 +133,7 @@ func (c *Conversation) checkLane(ctx context.Context, h wire.Held, p wire.Positi
 	return "", nil
 }
 
-func (c *Conversation) cursor(now time.Time, payload []byte) error {
+func (c *Conversation) cursor(ctx context.Context, now time.Time, payload []byte) error {
 	var m wire.Cursor
 	if err := wire.Decode("cursor", payload, &m); err != nil {
 		return err
@@ -123,17 +145,36 @@ func (c *Conversation) cursor(now time.Time, payload []byte) error {
 	if err := wire.Decode("cursor", m.Body, &body); err != nil {
 		return err
 	}
-	if body.Nonce != c.nonce || body.Counter <= c.counter || body.Epoch != c.journal.Epoch() {
+	if body.Nonce != c.nonce || body.Counter <= c.counter {
 		return calms.Errorf(calms.KindForbidden, "cursor message is an old one again")
 	}
 	c.counter = body.Counter
-	if body.Quarantined {
-		c.silence() // the next welcome decides how to go on
+	if body.Epoch != c.journal.Epoch() {
+		c.silence() // another life of the cloud answered a hello that it got once more
 		return nil
 	}
 	for _, l := range c.lanes {
-		if l.id == body.Journal {
-			c.advance(now, l, body)
+		if l.id != body.Journal {
+			continue
+		}
+		if body.Forked {
+			return c.leave(ctx, l.id)
+		}
+		c.advance(now, l, body)
+	}
+	return nil
+}
+
+// leave branches a journal off that the cloud says has forked.
+func (c *Conversation) leave(ctx context.Context, id wire.JournalID) error {
+	held, err := c.journal.Held(ctx)
+	if err != nil {
+		return err
+	}
+	for _, h := range held {
+		if h.Journal == id {
+			c.silence()
+			return c.branchOff(ctx, h, "the cloud has other entries in this journal")
 		}
 	}
 	return nil

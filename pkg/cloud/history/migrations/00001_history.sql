@@ -19,7 +19,6 @@ CREATE TABLE journals (
 	held        BIGINT NOT NULL, -- lowest number that the edge held
 	covered     BIGINT NOT NULL, -- the newest snapshot holds everything up to it
 	last_entry  BIGINT NOT NULL, -- UTC nanoseconds at which the newest entry was stored
-	quarantined TEXT   NOT NULL, -- why no more entries are taken; empty where they are
 	UNIQUE (device, generation, random)
 );
 
@@ -86,7 +85,22 @@ CREATE TABLE gaps (
 	PRIMARY KEY (journal, first)
 );
 
+-- What edges stated about the ends of their journals, and the branches of
+-- forked journals, whose entries are refused.
+CREATE TABLE statements (
+	device     TEXT   NOT NULL,
+	kind       BIGINT NOT NULL, -- wire.StatementKind
+	generation BIGINT NOT NULL,
+	random     BLOB   NOT NULL,
+	number     BIGINT NOT NULL,
+	hash       BLOB   NOT NULL,
+	reason     TEXT   NOT NULL,
+	stored     BIGINT NOT NULL, -- UTC nanoseconds
+	PRIMARY KEY (device, kind, generation, random, number, hash)
+);
+
 -- +goose Down
+DROP TABLE statements;
 DROP TABLE gaps;
 DROP TABLE notes;
 DROP TABLE batches;

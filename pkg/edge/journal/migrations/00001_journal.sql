@@ -40,6 +40,16 @@ CREATE TABLE objects (
 	number     BIGINT NOT NULL
 );
 
+-- What is to be told of the ends of journals, in every hello.
+CREATE TABLE statements (
+	kind       BIGINT NOT NULL, -- wire.StatementKind
+	generation BIGINT NOT NULL REFERENCES journals,
+	number     BIGINT NOT NULL,
+	hash       BLOB   NOT NULL,
+	reason     TEXT   NOT NULL,
+	PRIMARY KEY (kind, generation)
+);
+
 CREATE TABLE meta (
 	name  TEXT PRIMARY KEY,
 	value BLOB NOT NULL
@@ -47,6 +57,7 @@ CREATE TABLE meta (
 
 -- +goose Down
 DROP TABLE meta;
+DROP TABLE statements;
 DROP TABLE objects;
 DROP TABLE lost;
 DROP TABLE entries;
