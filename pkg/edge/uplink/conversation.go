@@ -46,6 +46,7 @@ type Options struct {
 	Window       int           // bytes sent beyond the cursors; default 1 MiB
 	HelloWait    time.Duration // for a welcome, doubled up to 16 times; default 5 s
 	CursorWait   time.Duration // for a cursor message while something is in flight; default 15 s
+	Quiet        time.Duration // without a word from the cloud, after which hello is said again; default 5 min
 	ReplayRate   int           // bytes a second while the cloud has begun a new epoch; default 512 KiB
 	MaxMessage   int           // bytes of entries in one message; default 192 KiB
 	Boot         [16]byte
@@ -61,6 +62,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.CursorWait == 0 {
 		o.CursorWait = 15 * time.Second
+	}
+	if o.Quiet == 0 {
+		o.Quiet = 5 * time.Minute
 	}
 	if o.ReplayRate == 0 {
 		o.ReplayRate = 512 << 10
@@ -91,6 +95,7 @@ type Conversation struct {
 	sent     map[wire.Hash]bool // objects sent on this connection
 	queue    []Message
 	progress time.Time // when a cursor last moved, or something was sent into silence
+	heard    time.Time // when the cloud last said something
 	pace     pace
 }
 
@@ -154,9 +159,11 @@ func (c *Conversation) Next(ctx context.Context, now time.Time) (*Message, error
 	return &m, nil
 }
 
-// stalled reports that something was sent and nothing has come back for long.
+// stalled reports that it is time for another hello: something was sent and no
+// cursor has moved for long, or nothing was said at all. A cloud that was
+// restored behind an external broker is noticed by nothing else.
 func (c *Conversation) stalled(now time.Time) bool {
-	return c.inFlight() > 0 && now.Sub(c.progress) >= c.options.CursorWait
+	return c.inFlight() > 0 && now.Sub(c.progress) >= c.options.CursorWait || now.Sub(c.heard) >= c.options.Quiet
 }
 
 // patience is how long to wait for a welcome before the next hello; it doubles,
