@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -90,7 +92,7 @@ func parseFile(what string, data []byte, f any, version *int) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(f); err != nil {
-		return calms.Errorf(calms.KindInvalid, "%s: line %d: %w", what, lineAt(data, decoder.InputOffset()), err)
+		return calms.Errorf(calms.KindInvalid, "%s: %s%w", what, whereOf(data, err), err)
 	}
 	if _, err := decoder.Token(); err != io.EOF {
 		return calms.Errorf(calms.KindInvalid, "%s: line %d: something follows the object", what, lineAt(data, decoder.InputOffset()))
@@ -99,6 +101,20 @@ func parseFile(what string, data []byte, f any, version *int) error {
 		return calms.Errorf(calms.KindInvalid, "%s: field version: %d is needed", what, FileVersion)
 	}
 	return nil
+}
+
+// whereOf names the line of an error that has one; an unknown field's error has
+// only its name.
+func whereOf(data []byte, err error) string {
+	var syntax *json.SyntaxError
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("line %d: ", lineAt(data, syntax.Offset))
+	case errors.As(err, &wrongType):
+		return fmt.Sprintf("line %d: ", lineAt(data, wrongType.Offset))
+	}
+	return ""
 }
 
 func lineAt(data []byte, offset int64) int {

@@ -32,10 +32,11 @@ func TestFilesRoundTrip(t *testing.T) {
 
 func TestFilesRefuse(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                              "line 1: EOF",
-		"{\n\"version\": 1,\n\"x\": 1}": "line 3",
-		`{"version":2,"news":true}`:     "version 2 is newer",
-		`{"url":"https://c"}`:           "field version",
+		"":                               "EOF",
+		"{\n\"version\": 1,\n\"x\": 1}":  `unknown field "x"`,
+		"{\n\"version\": 1,\n\"url\" 1}": "line 3",
+		`{"version":2,"news":true}`:      "version 2 is newer",
+		`{"url":"https://c"}`:            "field version",
 		`{"version":1,"url":"https://c","ca":"x"}`:           "field key is missing",
 		`{"version":1,"url":"https://c","ca":"x","key":[7]}`: "line 1",
 		"{\"version\":1}\n{}":                                "something follows",
