@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"go.calms.com/calms/pkg/api"
+	"go.calms.com/calms/pkg/calms"
+)
+
+// pollEvery is how often something that runs in the cloud is looked at.
+const pollEvery = 500 * time.Millisecond
+
+func newBackupCreate(a *app) *cobra.Command {
+	cmd := spec{
+		use:     "create",
+		short:   "Make a snapshot of the whole cloud",
+		example: "calmsctl backup create\ncalmsctl backup create --no-wait -o name",
+		args:    noArgs,
+		exits:   []calms.Kind{calms.KindForbidden, calms.KindNotFound, calms.KindConflict, calms.KindUnreachable},
+		run: a.asking(func(ctx context.Context, client *api.Client, cmd *cobra.Command, _ []string) error {
+			snapshot, err := client.CreateSnapshot(ctx)
+			if err != nil {
+				return err
+			}
+			if no, _ := cmd.Flags().GetBool("no-wait"); !no {
+				if snapshot, err = a.awaitSnapshot(ctx, client, snapshot); err != nil {
+					return err
+				}
+			}
+			return printOne(a, snapshotView(a), snapshot)
+		}),
+	}.command()
+	cmd.Flags().Bool("no-wait", false, "return when the snapshot has begun")
+	return cmd
+}
+
+func (a *app) awaitSnapshot(ctx context.Context, client *api.Client, s api.Snapshot) (api.Snapshot, error) {
+	bar := a.newProgress("backup")
+	defer bar.clear()
+	begun := a.now()
+	for s.State == api.SnapshotRunning {
+		bar.show(fmt.Sprintf("%s for %s", bytesText(s.Bytes), ageText(a.now().Sub(begun))), -1)
+		if err := pause(ctx); err != nil {
+			return s, err
+		}
+		var err error
+		if s, err = client.GetSnapshot(ctx, s.ID); err != nil {
+			return s, err
+		}
+	}
+	if s.State == api.SnapshotFailed {
+		return s, calms.Errorf(calms.KindInternal, "snapshot %s failed: %s", s.ID, s.Error).WithHint("calmsctl status")
+	}
+	return s, nil
+}
+
+// pause waits a moment, unless the user interrupts.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(pollEvery):
+		return nil
+	}
+}
+
+func newBackupVerify(a *app) *cobra.Command {
+	return spec{
+		use:      "verify ID|latest",
+		short:    "Read a snapshot in the repository and compare its hashes",
+		long:     "Reads every pack of a snapshot in the repository and compares its hash. It needs no key\nthat opens it. The exit status is 1 when something is damaged or missing.",
+		example:  "calmsctl backup verify latest\ncalmsctl backup verify 20260801T120000Z -o json",
+		args:     cobra.ExactArgs(1),
+		complete: first(a.completeSnapshots()),
+		exits:    []calms.Kind{calms.KindForbidden, calms.KindNotFound, calms.KindUnreachable},
+		run: a.asking(func(ctx context.Context, client *api.Client, _ *cobra.Command, args []string) error {
+			id, err := resolveSnapshot(ctx, client, args[0])
+			if err != nil {
+				return err
+			}
+			v, err := client.VerifySnapshot(ctx, id)
+			if err != nil {
+				return err
+			}
+			if err := printOne(a, verificationView(), v); err != nil {
+				return err
+			}
+			if n := len(v.Problems); n > 0 {
+				return calms.Errorf(calms.KindInvalid, "snapshot %s has %s", v.Snapshot, plural(n, "problem", "problems")).
+					WithHint("calmsctl backup create makes a new one; keep the damaged one")
+			}
+			return nil
+		}),
+	}.command()
+}
+
+// resolveSnapshot finds the newest complete snapshot for the word latest.
+func resolveSnapshot(ctx context.Context, client *api.Client, id string) (string, error) {
+	if id != latest {
+		return id, nil
+	}
+	items, err := client.ListSnapshots(ctx)
+	if err != nil {
+		return "", err
+	}
+	return newestSnapshot(items)
+}
+
+func newestSnapshot(items []api.Snapshot) (string, error) {
+	var newest *api.Snapshot
+	for i, s := range items {
+		if s.State == api.SnapshotDone && (newest == nil || s.Time.After(newest.Time)) {
+			newest = &items[i]
+		}
+	}
+	if newest == nil {
+		return "", calms.Errorf(calms.KindNotFound, "there is no complete snapshot").WithHint("calmsctl backup create")
+	}
+	return newest.ID, nil
+}
+
+func verificationView() view[api.Verification] {
+	return view[api.Verification]{
+		name: func(v api.Verification) string { return v.Snapshot },
+		columns: []column[api.Verification]{
+			{title: "SNAPSHOT", cell: func(v api.Verification) string { return v.Snapshot }},
+			{title: "RESULT", cell: func(v api.Verification) string {
+				if len(v.Problems) == 0 {
+					return "intact"
+				}
+				return "damaged"
+			}, tone: func(v api.Verification) tone { return goodBad(len(v.Problems) == 0) }},
+			{title: "PACKS", cell: func(v api.Verification) string { return fmt.Sprint(v.Packs) }},
+			{title: "SIZE", cell: func(v api.Verification) string { return bytesText(v.Bytes) }},
+			{title: "PROBLEMS", cell: func(v api.Verification) string { return joinLines(v.Problems) }, tone: func(api.Verification) tone { return toneBad }},
+		},
+	}
+}
