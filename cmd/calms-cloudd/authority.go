@@ -76,6 +76,9 @@ intermediate authorities, every few years, does. The daemon may run meanwhile.`,
 		Example: "  calms-cloudd authority take-root --out /media/usb/calms-root.key",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if out == "" {
+				return usageError(c, errors.New("--out FILE is needed"))
+			}
 			return withPKI(c.Context(), data, func(s *pki.Service) error {
 				return takeRoot(c, s, out)
 			})
@@ -88,9 +91,6 @@ intermediate authorities, every few years, does. The daemon may run meanwhile.`,
 }
 
 func takeRoot(c *cobra.Command, s *pki.Service, out string) error {
-	if out == "" {
-		return usageError(c, errors.New("--out FILE is needed"))
-	}
 	out, err := filepath.Abs(out)
 	if err != nil {
 		return calms.Wrap("take root key", err)

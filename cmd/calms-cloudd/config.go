@@ -103,6 +103,9 @@ func walk(file, parent string, node *yaml.Node, origins map[string]string) error
 		}
 		origins[key] = origin
 		if slices.ContainsFunc(settings(), func(s setting) bool { return s.key == key }) {
+			if value.Tag == "!!null" { // viper would take the default for it
+				return noValue(origin, key)
+			}
 			continue
 		}
 		if len(keysBelow(key)) == 0 {
@@ -135,15 +138,20 @@ func (s setting) verify(value any, origin string) error {
 	if variable, set := os.LookupEnv(s.env()); origin == "" || set && variable != "" {
 		origin = s.env()
 	}
-	if value == nil {
-		return calms.Errorf(calms.KindInvalid, "%s: %s has no value", origin, s.key)
+	texts := s.texts(value)
+	if len(texts) == 0 {
+		return noValue(origin, s.key)
 	}
-	for _, text := range s.texts(value) {
+	for _, text := range texts {
 		if err := s.allow(text); err != nil {
 			return calms.Errorf(calms.KindInvalid, "%s: %s: %w", origin, s.key, err)
 		}
 	}
 	return nil
+}
+
+func noValue(origin, key string) error {
+	return calms.Errorf(calms.KindInvalid, "%s: %s has no value", origin, key)
 }
 
 func (s setting) allow(text string) error {

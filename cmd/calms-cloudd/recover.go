@@ -56,11 +56,11 @@ func (p *process) recover(ctx context.Context) (*api.RestoreReport, error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)() // a second signal ends the process at once
-	if err := p.place.vacate(); err != nil {
-		return nil, err
-	}
 	r, err := newRecovery(ctx, p.place, p.options.repository, p.log)
 	if err != nil {
+		return nil, err
+	}
+	if err := p.place.vacate(); err != nil {
 		return nil, err
 	}
 	defer r.wg.Wait()
@@ -148,7 +148,7 @@ func (r *recovery) invite(p *process, url, secret string, certificate *tls.Certi
 	if err := durable.WriteFile(path, text, 0o600); err != nil {
 		return calms.Wrap("write recovery file", err)
 	}
-	_, err = fmt.Fprintf(p.stdout, "Recovery mode: waiting for the key of the repository. The secret is in %s. Next, where the key is:\n  calmsctl restore --recovery-file %[1]s\n", path)
+	_, err = fmt.Fprintf(p.stdout, "Recovery mode: waiting for the key of the repository. The secret is in %s. Next, where the key is:\n  calmsctl restore --recovery-file %[1]s --identity FILE\n", path)
 	return err
 }
 

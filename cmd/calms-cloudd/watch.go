@@ -54,7 +54,7 @@ func (c *cloud) watchBackup(ctx context.Context) error {
 		c.snapshot.Store(&status.Newest.Time)
 	}
 	c.board.Set(status.Repository == nil, api.Alarm{
-		Kind: alarmNoRepository, Subject: backupName, Severity: alarm.Critical, Text: status.Risk, Hint: "calmsctl backup init --help"})
+		Kind: alarmNoRepository, Subject: backupName, Severity: alarm.Critical, Text: status.Risk, Hint: "calmsctl backup init --folder DIR --recipient AGE-PUBLIC-KEY"})
 	c.board.Set(status.Repository != nil && status.Risk != "", api.Alarm{
 		Kind: alarmBackup, Subject: backupName, Severity: alarm.Warning, Text: status.Risk, Hint: "calmsctl backup list"})
 	return nil

@@ -23,7 +23,7 @@ func (d *door) repository(ctx context.Context, _ *atRoot) (api.Repository, error
 		return api.Repository{}, err
 	}
 	if status.Repository == nil {
-		return api.Repository{}, calms.Errorf(calms.KindNotFound, "there is no backup repository").WithHint("calmsctl backup init")
+		return api.Repository{}, calms.Errorf(calms.KindNotFound, "there is no backup repository").WithHint("calmsctl backup init --folder DIR --recipient AGE-PUBLIC-KEY")
 	}
 	return *status.Repository, nil
 }
