@@ -63,7 +63,7 @@ func cloudEnvironment(t *testing.T) []string {
 	}
 	return []string{
 		"CALMS_URL=" + cloud.URL, "CALMS_CA_FILE=" + roots, "CALMS_API_KEY=" + operatorKey,
-		"XDG_CONFIG_HOME=" + t.TempDir(), "TERM=xterm", "NO_COLOR=",
+		"XDG_CONFIG_HOME=" + t.TempDir(), "TERM=xterm", "NO_COLOR=", "GORACE=" + quickExit,
 	}
 }
 
