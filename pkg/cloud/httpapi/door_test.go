@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.calms.com/calms/pkg/api"
 	"go.calms.com/calms/pkg/calms"
@@ -252,4 +254,34 @@ func (fleetOf) Device(_ context.Context, path calms.Path) (api.Device, error) {
 
 func (fleetOf) Channel(_ context.Context, path calms.Path) (api.Channel, error) {
 	return api.Channel{Path: string(path), Unit: "bar"}, nil
+}
+
+func TestLimiterRefills(t *testing.T) {
+	l, now := newLimiter(2, 3), time.Unix(1000, 0)
+	allowed := func(address string) (n int) {
+		for l.allow(address, now) {
+			n++
+		}
+		return n
+	}
+	if n := allowed("a"); n != 3 {
+		t.Errorf("%d at once, want 3", n)
+	}
+	if n := allowed("b"); n != 3 {
+		t.Errorf("another address got %d, want 3", n)
+	}
+	now = now.Add(time.Second)
+	if n := allowed("a"); n != 2 {
+		t.Errorf("%d after a second, want 2", n)
+	}
+	now = now.Add(-time.Hour) // a clock that is set back gives nothing
+	if n := allowed("a"); n != 0 {
+		t.Errorf("%d after the clock was set back", n)
+	}
+	for i := range 2 * maxAddresses {
+		l.allow(strconv.Itoa(i), now)
+	}
+	if len(l.spent) > maxAddresses {
+		t.Errorf("%d addresses are remembered", len(l.spent))
+	}
 }
