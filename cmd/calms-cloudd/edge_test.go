@@ -182,6 +182,11 @@ func (e *edge) talk() (*link, wire.WelcomeBody) {
 	return l, answer
 }
 
+// publish sends a message and waits for nothing.
+func (l *link) publish(stream string, payload []byte) {
+	l.client.Publish(wire.UpTopic(l.enrollment.Shard, l.journal.Device, stream), 1, false, payload)
+}
+
 func (l *link) send(stream string, payload []byte) {
 	l.t.Helper()
 	if err := wait(l.client.Publish(wire.UpTopic(l.enrollment.Shard, l.journal.Device, stream), 1, false, payload)); err != nil {
@@ -222,9 +227,15 @@ func (e *edge) append(kind wire.EntryKind, content []byte, samples int, objects 
 	e.entries = append(e.entries, e.session.SealEntry(h, content))
 }
 
-// measure puts samples of the channel flow into the journal: value i at start
-// and i seconds, anchored where the journal begins.
+// measure puts n samples of the channel flow into the journal: number i, counted
+// over the whole journal, has the value i and comes i seconds after start.
 func (e *edge) measure(start time.Time, n int) {
+	e.t.Helper()
+	e.record(start, n, func(number int64) float64 { return float64(number) })
+}
+
+// record is measure with other values.
+func (e *edge) record(start time.Time, n int, value func(number int64) float64) {
 	e.t.Helper()
 	if len(e.entries) == 0 {
 		e.objects = [][]byte{e.session.SealChannels([]wire.Channel{{Name: "flow", Unit: "m³/h", Description: "consumption"}})}
@@ -233,7 +244,7 @@ func (e *edge) measure(start time.Time, n int) {
 	b := batch.Batch{Boot: e.boot, Columns: []batch.Column{{Channel: 0}}}
 	for i := range n {
 		number := int64(e.total) + int64(i)
-		b.Columns[0].Append(calms.Sample{Time: 1000 + number*int64(time.Second), Value: float64(number)})
+		b.Columns[0].Append(calms.Sample{Time: 1000 + number*int64(time.Second), Value: value(number)})
 	}
 	codec, err := batch.NewCodec()
 	if err != nil {
@@ -250,8 +261,14 @@ func (e *edge) measure(start time.Time, n int) {
 // journal's head.
 func (l *link) deliver(above uint64) {
 	l.t.Helper()
+	l.deliverTo(above, uint64(len(l.entries)))
+}
+
+// deliverTo is deliver up to an earlier entry.
+func (l *link) deliverTo(above, last uint64) {
+	l.t.Helper()
 	l.send(wire.StreamObjects, wire.Encode(wire.Objects{Objects: append([][]byte{l.session.Object()}, l.objects...)}))
-	l.send(wire.StreamEntries, wire.Encode(wire.Entries{Journal: l.journal, Entries: l.entries[above:]}))
+	l.send(wire.StreamEntries, wire.Encode(wire.Entries{Journal: l.journal, Entries: l.entries[above:last]}))
 	for {
 		var m wire.Cursor
 		l.receive(wire.StreamCursor, &m)
@@ -259,7 +276,7 @@ func (l *link) deliver(above uint64) {
 		if err := wire.Decode("cursor", m.Body, &body); err != nil || !l.session.VerifyDown(m.Body, m.MAC) {
 			l.t.Fatalf("the cursor message is not genuine: %v", err)
 		}
-		if body.Position.Number == uint64(len(l.entries)) {
+		if body.Position.Number == last {
 			return
 		}
 	}
