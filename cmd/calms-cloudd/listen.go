@@ -22,19 +22,24 @@ type doors struct {
 }
 
 func openDoors(c config) (*doors, error) {
-	api, err := net.Listen("tcp", c.Listen.API)
+	api, err := listen("listen.api", c.Listen.API)
 	if err != nil {
-		return nil, listenError("listen.api", err)
+		return nil, err
 	}
-	broker, err := net.Listen("tcp", c.Listen.Broker)
+	broker, err := listen("listen.broker", c.Listen.Broker)
 	if err != nil {
-		return nil, errors.Join(listenError("listen.broker", err), api.Close())
+		return nil, errors.Join(err, api.Close())
 	}
 	return &doors{api, broker}, nil
 }
 
-func listenError(key string, err error) error {
-	return calms.Errorf(calms.KindConflict, "open %s: %w", key, err).WithHint("is another one running? the address is set by %s", key)
+// listen opens a listener on the address that a setting names.
+func listen(key, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, calms.Errorf(calms.KindConflict, "open %s: %w", key, err).WithHint("is another one running? the address is set by %s", key)
+	}
+	return l, nil
 }
 
 // close closes what no target has closed.
@@ -44,12 +49,13 @@ func (d *doors) close() {
 }
 
 // apiURL is the base URL under which the API is reached.
-func (d *doors) apiURL(c config) string { return "https://" + d.public(c, d.api) }
+func (d *doors) apiURL(c config) string { return "https://" + public(c, d.api) }
 
 // brokerAddress is host:port under which the broker is reached.
-func (d *doors) brokerAddress(c config) string { return d.public(c, d.broker) }
+func (d *doors) brokerAddress(c config) string { return public(c, d.broker) }
 
-func (d *doors) public(c config, l net.Listener) string {
+// public is host:port under which others reach a listener.
+func public(c config, l net.Listener) string {
 	port := l.Addr().(*net.TCPAddr).Port
 	return net.JoinHostPort(c.Public.Hosts[0], strconv.Itoa(port))
 }

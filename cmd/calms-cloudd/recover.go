@@ -93,12 +93,12 @@ func (r *recovery) serve(ctx context.Context, p *process) (*api.RestoreReport, e
 	if err != nil {
 		return nil, err
 	}
-	d, err := openDoors(p.config)
+	listener, err := listen("listen.api", p.config.Listen.API)
 	if err != nil {
 		return nil, err
 	}
-	defer d.close() // the cloud opens them again
-	if err := r.invite(p, d.apiURL(p.config), secret, certificate); err != nil {
+	defer listener.Close() // the cloud opens it again; an orderly end has closed it
+	if err := r.invite(p, "https://"+public(p.config, listener), secret, certificate); err != nil {
 		return nil, err
 	}
 	handler := httpapi.NewRecovery(r, secret, httpapi.Options{Version: versionText(), Log: p.log})
@@ -106,7 +106,7 @@ func (r *recovery) serve(ctx context.Context, p *process) (*api.RestoreReport, e
 	serving, end := context.WithCancel(ctx)
 	defer end()
 	go r.finish(ctx, end)
-	if err := serveHTTPS(serving, newServer(handler, fixed, p.log), d.api); err != nil {
+	if err := serveHTTPS(serving, newServer(handler, fixed, p.log), listener); err != nil {
 		return nil, calms.Wrap("serve recovery", err)
 	}
 	return r.result(), nil
