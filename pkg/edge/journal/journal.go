@@ -10,9 +10,7 @@ package journal
 import (
 	"context"
 	"crypto/rand"
-	"embed"
 	"errors"
-	"io/fs"
 	"sync"
 
 	"go.calms.com/calms/pkg/calms"
@@ -20,9 +18,6 @@ import (
 	"go.calms.com/calms/pkg/store"
 	"go.calms.com/calms/pkg/wire"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // DefaultLimit is the size of the file in bytes beyond which the oldest entries
 // are evicted.
@@ -74,11 +69,7 @@ func Open(ctx context.Context, path string, options Options) (*Journal, error) {
 	if options.Limit == 0 {
 		options.Limit = DefaultLimit
 	}
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	db, err := store.OpenPaged(ctx, path, files, store.SmallPages)
+	db, err := store.OpenPaged(ctx, path, Migrations(), store.SmallPages)
 	if err != nil {
 		return nil, calms.Wrap("open journal", err)
 	}

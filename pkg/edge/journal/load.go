@@ -22,20 +22,35 @@ func (j *Journal) start(ctx context.Context) error {
 	if j.head.id.Generation == 0 {
 		return j.first(ctx)
 	}
-	held, err := lastHeld(ctx, j.db.Read(), j.head)
-	if err != nil || held == j.head {
+	heads, err := readHeads(ctx, j.db.Read(), j.options.Device)
+	if err != nil {
 		return err
 	}
-	return j.loseTail(ctx, held)
+	for _, h := range heads {
+		held, err := lastHeld(ctx, j.db.Read(), h)
+		if err != nil {
+			return err
+		}
+		if held == h {
+			continue
+		}
+		if err := j.loseTail(ctx, h, held); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // load reads the head of the newest journal, the marks and the objects.
 func (j *Journal) load(ctx context.Context) error {
-	h, err := newestHead(ctx, j.db.Read(), j.options.Device)
+	heads, err := readHeads(ctx, j.db.Read(), j.options.Device)
 	if err != nil {
 		return err
 	}
-	j.head = h
+	j.head = head{}
+	if len(heads) > 0 {
+		j.head = heads[len(heads)-1]
+	}
 	if err := j.marks.load(ctx, j.db.Read()); err != nil {
 		return err
 	}
@@ -52,9 +67,9 @@ func (j *Journal) first(ctx context.Context) error {
 	return j.begin(ctx, j.options.Wiped, 0, []wire.Statement{{Kind: wire.StatementWiped, Reason: j.options.Wiped}})
 }
 
-// loseTail ends the newest journal at what is still there and begins another
-// one: the numbers after it may have been used.
-func (j *Journal) loseTail(ctx context.Context, held head) error {
+// loseTail ends a journal at what is still there, and begins another one where
+// it was the current one: the numbers after it may have been used.
+func (j *Journal) loseTail(ctx context.Context, was, held head) error {
 	err := j.db.Update(ctx, func(tx store.Tx) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM entries WHERE generation = $1 AND number > $2`, held.id.Generation, held.number); err != nil {
 			return err
@@ -66,10 +81,12 @@ func (j *Journal) loseTail(ctx context.Context, held head) error {
 	if err != nil {
 		return err
 	}
-	reason := fmt.Sprintf("the journal's entries after %d were lost, up to %d at least", held.number, j.head.number)
-	return j.begin(ctx, reason, 0, []wire.Statement{{
-		Kind: wire.StatementTailLost, Journal: held.id, Number: held.number, Hash: held.hash, Reason: reason,
-	}})
+	reason := fmt.Sprintf("the journal's entries after %d were lost, up to %d at least", held.number, was.number)
+	lost := wire.Statement{Kind: wire.StatementTailLost, Journal: held.id, Number: held.number, Hash: held.hash, Reason: reason}
+	if held.id == j.head.id {
+		return j.begin(ctx, reason, 0, []wire.Statement{lost})
+	}
+	return j.db.Update(ctx, func(tx store.Tx) error { return putStatements(ctx, tx, held.id, []wire.Statement{lost}) })
 }
 
 // loadObjects reads which objects are held.
@@ -91,26 +108,28 @@ func (j *Journal) loadObjects(ctx context.Context) error {
 	return rows.Err()
 }
 
-func newestHead(ctx context.Context, tx store.Tx, device calms.DeviceID) (head, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT generation, random, head, hash, total FROM journals ORDER BY generation DESC LIMIT 1`)
+// readHeads lists the ends of all journals, oldest first.
+func readHeads(ctx context.Context, tx store.Tx, device calms.DeviceID) ([]head, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT generation, random, head, hash, total FROM journals ORDER BY generation`)
 	if err != nil {
-		return head{}, err
+		return nil, err
 	}
 	defer rows.Close()
-	h := head{id: wire.JournalID{Device: device}}
-	if !rows.Next() {
-		return h, rows.Err()
+	var heads []head
+	for rows.Next() {
+		h := head{id: wire.JournalID{Device: device}}
+		var random, hash []byte
+		if err := rows.Scan(&h.id.Generation, &random, &h.number, &hash, &h.total); err != nil {
+			return nil, err
+		}
+		if len(random) != len(h.id.Random) || len(hash) != len(h.hash) {
+			return nil, fmt.Errorf("%w: the head of generation %d is no head", store.ErrDamaged, h.id.Generation)
+		}
+		copy(h.id.Random[:], random)
+		copy(h.hash[:], hash)
+		heads = append(heads, h)
 	}
-	var random, hash []byte
-	if err := rows.Scan(&h.id.Generation, &random, &h.number, &hash, &h.total); err != nil {
-		return h, err
-	}
-	if len(random) != len(h.id.Random) || len(hash) != len(h.hash) {
-		return h, fmt.Errorf("%w: the head of generation %d is no head", store.ErrDamaged, h.id.Generation)
-	}
-	copy(h.id.Random[:], random)
-	copy(h.hash[:], hash)
-	return h, rows.Err()
+	return heads, rows.Err()
 }
 
 // lastHeld is the head where the last entry is there and is the one that the

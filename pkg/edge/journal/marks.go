@@ -125,9 +125,10 @@ func (j *Journal) SetEpoch(epoch calms.Epoch) {
 	if epoch == j.marks.epoch {
 		return
 	}
-	blind := j.marks.blind
-	j.marks = newMarks()
-	j.marks.epoch, j.marks.blind, j.marks.dirty = epoch, blind, true
+	for generation := range j.marks.cursor {
+		j.marks.cursor[generation], j.marks.covered[generation] = 0, 0
+	}
+	j.marks.epoch, j.marks.dirty = epoch, true
 }
 
 // Acknowledge notes the cloud's cursor in one journal, and up to where its

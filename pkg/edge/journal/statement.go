@@ -18,7 +18,7 @@ func (j *Journal) State(ctx context.Context, s wire.Statement) (news bool, err e
 		return false, calms.Wrap("read journal", err)
 	}
 	for _, k := range known {
-		if k.Kind == s.Kind && k.Journal == s.Journal {
+		if k.Kind == s.Kind && k.Journal == s.Journal && k.Number == s.Number {
 			return false, nil
 		}
 	}
@@ -62,7 +62,7 @@ func putStatements(ctx context.Context, tx store.Tx, begun wire.JournalID, state
 			s.Journal = begun
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO statements (kind, generation, number, hash, reason) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (kind, generation) DO NOTHING`, s.Kind, s.Journal.Generation, s.Number, s.Hash[:], s.Reason); err != nil {
+			ON CONFLICT DO NOTHING`, s.Kind, s.Journal.Generation, s.Number, s.Hash[:], s.Reason); err != nil {
 			return err
 		}
 	}

@@ -63,6 +63,9 @@ func (c *Conversation) enter(ctx context.Context, now time.Time, body wire.Welco
 	}
 	for _, h := range held {
 		position := find(body.Cursors, h.Journal)
+		if position.Number > h.Last && h.Journal != c.session.Journal() {
+			continue // its tail was lost when it ended; that is stated already
+		}
 		end, err := c.checkLane(ctx, h, position)
 		if err != nil {
 			return err

@@ -47,7 +47,7 @@ CREATE TABLE statements (
 	number     BIGINT NOT NULL,
 	hash       BLOB   NOT NULL,
 	reason     TEXT   NOT NULL,
-	PRIMARY KEY (kind, generation)
+	PRIMARY KEY (kind, generation, number)
 );
 
 CREATE TABLE meta (
