@@ -16,8 +16,8 @@ const latest = "latest"
 
 func newBackup(a *app) *cobra.Command {
 	return group("backup", "Protect the cloud by encrypted snapshots",
-		"calmsctl backup init --folder /srv/backup --recipient age1...\ncalmsctl backup create\ncalmsctl backup list\ncalmsctl backup verify latest",
-		newBackupInit(a), newBackupCreate(a), newBackupList(a), newBackupVerify(a), newBackupStatus(a))
+		"calmsctl backup keygen --file oncall-identity.txt\ncalmsctl backup init --folder /srv/backup --recipient age1...\ncalmsctl backup create\ncalmsctl backup list\ncalmsctl backup verify latest",
+		newBackupKeygen(a), newBackupInit(a), newBackupCreate(a), newBackupList(a), newBackupVerify(a), newBackupStatus(a))
 }
 
 func newBackupInit(a *app) *cobra.Command {
@@ -29,7 +29,7 @@ public half, and the private half only encrypted to the recipients, so that it c
 write backups and never read them. Only the holders of the recipients' identities can
 restore; give at least two people, who keep them away from the cloud.
 
-age-keygen -o identity.txt makes an identity and prints its recipient.`,
+calmsctl backup keygen makes an identity, and so does age-keygen.`,
 		example: "calmsctl backup init --folder /srv/backup --recipient age1... --recipient age1...",
 		args:    noArgs,
 		exits:   []calms.Kind{calms.KindForbidden, calms.KindConflict, calms.KindUnreachable},

@@ -27,7 +27,8 @@ const (
 // the script's own folder api, or in testdata/api. A file holds one answer, or
 // several between lines of "---": the nth request gets the nth, the last one
 // stays. An answer with a kind and a status is a problem. Answers are templates,
-// with {{ago "90s"}} for times; a last line of "!abort" cuts the connection.
+// with {{ago "90s"}} for times; a last line of "!abort" cuts the connection,
+// one of "!hang" keeps it open.
 type cannedCloud struct {
 	*httptest.Server
 	work    string
@@ -55,17 +56,17 @@ func (c *cannedCloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		want = "Bearer " + recoverySecret
 	}
 	if r.Header.Get("Authorization") != want && r.URL.Path != "/v1/version" {
-		answer(w, []byte(`{"title":"Unauthorized","status":401,"kind":"unauthenticated","detail":"this key is not known"}`))
+		answer(w, r, []byte(`{"title":"Unauthorized","status":401,"kind":"unauthenticated","detail":"this key is not known"}`))
 		return
 	}
 	text, err := c.canned(r)
 	switch {
 	case err == nil:
-		answer(w, text)
+		answer(w, r, text)
 	case r.Method == http.MethodDelete:
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		answer(w, fmt.Appendf(nil, `{"title":"Not Found","status":404,"kind":"not-found","detail":"there is nothing at %s"}`, r.URL.Path))
+		answer(w, r, fmt.Appendf(nil, `{"title":"Not Found","status":404,"kind":"not-found","detail":"there is nothing at %s"}`, r.URL.Path))
 	}
 }
 
@@ -79,7 +80,7 @@ func (c *cannedCloud) version() string {
 }
 
 // answer sends a text as what it is: a problem, lines of JSON, or JSON.
-func answer(w http.ResponseWriter, text []byte) {
+func answer(w http.ResponseWriter, r *http.Request, text []byte) {
 	var problem api.Problem
 	media, status := "application/json", http.StatusOK
 	switch {
@@ -90,8 +91,13 @@ func answer(w http.ResponseWriter, text []byte) {
 	}
 	w.Header().Set("Content-Type", media)
 	w.WriteHeader(status)
+	text, hang := bytes.CutSuffix(text, []byte("!hang\n"))
 	text, abort := bytes.CutSuffix(text, []byte("!abort\n"))
 	_, _ = w.Write(text)
+	if hang {
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
 	if abort {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
@@ -100,16 +106,18 @@ func answer(w http.ResponseWriter, text []byte) {
 
 func (c *cannedCloud) canned(r *http.Request) ([]byte, error) {
 	name := r.Method + strings.ReplaceAll(r.URL.Path, "/", "_") + ".json"
-	text, err := os.ReadFile(filepath.Join(c.work, "api", name))
+	path := filepath.Join(c.work, "api", name)
+	if _, err := os.Stat(path); err != nil {
+		path = filepath.Join("testdata", "api", name)
+	}
+	text, err := os.ReadFile(path)
 	if err != nil {
-		if text, err = os.ReadFile(filepath.Join("testdata", "api", name)); err != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	answers := bytes.Split(text, []byte("---\n"))
 	c.mu.Lock()
-	n := min(c.asked[name], len(answers)-1)
-	c.asked[name]++
+	n := min(c.asked[path], len(answers)-1)
+	c.asked[path]++
 	c.mu.Unlock()
 	return c.expand(answers[n])
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -129,6 +132,43 @@ func TestDependencies(t *testing.T) {
 		if slices.Contains(strings.Fields(imports), "database/sql") && !strings.HasPrefix(importer, "github.com/olekukonko/") {
 			t.Errorf("%s imports database/sql", importer)
 		}
+	}
+}
+
+// TestInterrupt ends a tail as a user does.
+func TestInterrupt(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no signals")
+	}
+	work := t.TempDir()
+	if err := os.Mkdir(filepath.Join(work, "api"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	sample := `{"channel":"acme/ljubljana/comp-3/flow","time":"2026-08-01T12:00:00Z","value":412.5,"quality":"good"}`
+	if err := os.WriteFile(filepath.Join(work, "api", "GET_v1_data_tail.json"), []byte(sample+"\n!hang\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("calmsctl", "data", "tail")
+	cmd.Env = append(os.Environ(), cloudEnvironment(t, work)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil || !strings.Contains(line, "412.5") {
+		t.Errorf("the first line is %q, %v", line, err)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	err = cmd.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 130 || stderr.Len() > 0 {
+		t.Errorf("it ended with %v and %q, want exit code 130 and silence", err, stderr.String())
 	}
 }
 

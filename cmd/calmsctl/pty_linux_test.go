@@ -52,23 +52,8 @@ func onTerminal(t *testing.T, environment []string, args ...string) string {
 	return seen.String()
 }
 
-// cloudEnvironment starts a cloud and returns the variables that lead to it.
-func cloudEnvironment(t *testing.T) []string {
-	t.Helper()
-	cloud := newCannedCloud(t.TempDir(), nil)
-	t.Cleanup(cloud.Close)
-	roots := filepath.Join(t.TempDir(), "roots.pem")
-	if err := os.WriteFile(roots, rootsOf(cloud), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return []string{
-		"CALMS_URL=" + cloud.URL, "CALMS_CA_FILE=" + roots, "CALMS_API_KEY=" + operatorKey,
-		"XDG_CONFIG_HOME=" + t.TempDir(), "TERM=xterm", "NO_COLOR=", "GORACE=" + quickExit,
-	}
-}
-
 func TestColours(t *testing.T) {
-	base := cloudEnvironment(t)
+	base := cloudEnvironment(t, t.TempDir())
 	for name, c := range map[string]struct {
 		environment []string
 		args        []string
@@ -94,7 +79,7 @@ func TestColours(t *testing.T) {
 }
 
 func TestProgressBarOnTerminal(t *testing.T) {
-	seen := onTerminal(t, cloudEnvironment(t), "backup", "create")
+	seen := onTerminal(t, cloudEnvironment(t, t.TempDir()), "backup", "create")
 	if !strings.Contains(seen, "\r\x1b[Kbackup") || !strings.Contains(seen, "s-4") {
 		t.Errorf("seen %q", seen)
 	}

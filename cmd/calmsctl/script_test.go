@@ -90,6 +90,22 @@ func rootsOf(cloud *cannedCloud) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cloud.Certificate().Raw})
 }
 
+// cloudEnvironment starts a cloud on a folder like that of a script and returns
+// the variables that lead to it.
+func cloudEnvironment(t *testing.T, work string) []string {
+	t.Helper()
+	cloud := newCannedCloud(work, nil)
+	t.Cleanup(cloud.Close)
+	roots := filepath.Join(t.TempDir(), "roots.pem")
+	if err := os.WriteFile(roots, rootsOf(cloud), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{
+		"CALMS_URL=" + cloud.URL, "CALMS_CA_FILE=" + roots, "CALMS_API_KEY=" + operatorKey,
+		"XDG_CONFIG_HOME=" + t.TempDir(), "TERM=xterm", "NO_COLOR=", "GORACE=" + quickExit,
+	}
+}
+
 // mustExit runs a command that must end with an exit code: exits 5 calmsctl ….
 func mustExit(ts *testscript.TestScript, negated bool, args []string) {
 	if negated || len(args) < 2 {

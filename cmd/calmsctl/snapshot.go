@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,20 +17,21 @@ const pollEvery = 500 * time.Millisecond
 
 func newBackupCreate(a *app) *cobra.Command {
 	cmd := spec{
-		use:     "create",
-		short:   "Make a snapshot of the whole cloud",
+		use:   "create",
+		short: "Make a snapshot of the whole cloud",
+		long: `Makes a snapshot and waits until it is complete. Where one is being made already, it
+waits for that one to end and makes another: yours holds what the cloud holds now.`,
 		example: "calmsctl backup create\ncalmsctl backup create --no-wait -o name",
 		args:    noArgs,
 		exits:   []calms.Kind{calms.KindForbidden, calms.KindNotFound, calms.KindConflict, calms.KindUnreachable},
 		run: a.asking(func(ctx context.Context, client *api.Client, cmd *cobra.Command, _ []string) error {
-			snapshot, err := client.CreateSnapshot(ctx)
+			create := a.createAndAwait
+			if no, _ := cmd.Flags().GetBool("no-wait"); no {
+				create = func(ctx context.Context, client *api.Client) (api.Snapshot, error) { return client.CreateSnapshot(ctx) }
+			}
+			snapshot, err := create(ctx, client)
 			if err != nil {
 				return err
-			}
-			if no, _ := cmd.Flags().GetBool("no-wait"); !no {
-				if snapshot, err = a.awaitSnapshot(ctx, client, snapshot); err != nil {
-					return err
-				}
 			}
 			return printOne(a, snapshotView(a), snapshot)
 		}),
@@ -38,9 +40,31 @@ func newBackupCreate(a *app) *cobra.Command {
 	return cmd
 }
 
-func (a *app) awaitSnapshot(ctx context.Context, client *api.Client, s api.Snapshot) (api.Snapshot, error) {
+func (a *app) createAndAwait(ctx context.Context, client *api.Client) (api.Snapshot, error) {
 	bar := a.newProgress("backup")
 	defer bar.clear()
+	for {
+		snapshot, err := client.CreateSnapshot(ctx)
+		if err == nil {
+			return a.awaitSnapshot(ctx, client, snapshot, bar)
+		}
+		busy, listErr := anyRunning(ctx, client)
+		if calms.KindOf(err) != calms.KindConflict || listErr != nil || !busy {
+			return snapshot, err
+		}
+		bar.show("waiting for another snapshot to end", -1)
+		if err := pause(ctx); err != nil {
+			return snapshot, err
+		}
+	}
+}
+
+func anyRunning(ctx context.Context, client *api.Client) (bool, error) {
+	items, err := client.ListSnapshots(ctx)
+	return slices.ContainsFunc(items, func(s api.Snapshot) bool { return s.State == api.SnapshotRunning }), err
+}
+
+func (a *app) awaitSnapshot(ctx context.Context, client *api.Client, s api.Snapshot, bar *progress) (api.Snapshot, error) {
 	begun := a.now()
 	for s.State == api.SnapshotRunning {
 		bar.show(fmt.Sprintf("%s for %s", bytesText(s.Bytes), ageText(a.now().Sub(begun))), -1)
