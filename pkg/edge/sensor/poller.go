@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.calms.com/calms/pkg/calms"
+	"go.calms.com/calms/pkg/crash"
 )
 
 const (
@@ -109,6 +110,7 @@ func (p *poller) sample(tick int64) {
 		doubtTime(readings)
 	}
 	p.note(time.Duration(late), err)
+	crash.At("sampler.taken")
 	p.keep(tick, due, readings)
 }
 

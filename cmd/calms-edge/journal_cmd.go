@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"go.calms.com/calms/pkg/calms"
+	"go.calms.com/calms/pkg/durable"
+	"go.calms.com/calms/pkg/edge/archive"
+	"go.calms.com/calms/pkg/edge/identity"
+	"go.calms.com/calms/pkg/edge/journal"
+	"go.calms.com/calms/pkg/wire"
+)
+
+func newJournal() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "journal",
+		Short: "Look into the journal, and carry it where no network does",
+		Example: `  calms-edge journal stat
+  calms-edge journal verify
+  calms-edge journal export /media/stick/comp-3.export`,
+	}, newJournalStat(), newJournalVerify(), newJournalExport(), newJournalImport())
+}
+
+// journalFlags are what the commands below journal share.
+type journalFlags struct {
+	data   string
+	file   string
+	output string
+}
+
+func (f *journalFlags) add(c *cobra.Command) {
+	dataFlag(c, &f.data)
+	c.Flags().StringVar(&f.file, "journal", "", "journal `file`, such as one that was set aside; default that of the data directory")
+	_ = c.MarkFlagFilename("journal")
+	outputFlag(c, &f.output)
+}
+
+// inspect opens the journal file for reading, also beside a running edge.
+func (f *journalFlags) inspect(ctx context.Context) (*journal.Journal, error) {
+	data, err := dataDir(f.data)
+	if err != nil {
+		return nil, err
+	}
+	i, err := identity.Open(identityDir(data))
+	if err != nil {
+		return nil, err
+	}
+	path := f.file
+	if path == "" {
+		path = journalFile(data)
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, calms.Errorf(calms.KindNotFound, "there is no journal %s", path).WithHint("calms-edge run makes it")
+	}
+	return journal.Inspect(ctx, path, journal.Options{Device: i.Device()})
+}
+
+func newJournalStat() *cobra.Command {
+	var f journalFlags
+	c := &cobra.Command{
+		Use:   "stat",
+		Short: "Show what the journal holds, and what it lost",
+		Example: `  calms-edge journal stat
+  calms-edge journal stat -o json`,
+		Args: exactArgs(0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			asJSON, err := wantsJSON(c, f.output)
+			if err != nil {
+				return err
+			}
+			j, err := f.inspect(c.Context())
+			if err != nil {
+				return err
+			}
+			defer j.Close()
+			stat, err := j.Stat(c.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), newJournalReport(stat))
+			}
+			return newJournalReport(stat).print(c.OutOrStdout())
+		},
+	}
+	f.add(c)
+	return c
+}
+
+func newJournalExport() *cobra.Command {
+	var f journalFlags
+	var fromCursor bool
+	c := &cobra.Command{
+		Use:   "export FILE",
+		Short: "Write the sealed entries to a file, to be carried",
+		Long: `Writes what the journal holds, as it is sealed: whoever finds the file can read
+nothing of it. It works beside a running edge. The file is brought in again by
+"calms-edge journal import", on this edge or on its replacement.`,
+		Example: `  calms-edge journal export /media/stick/comp-3.export
+  calms-edge journal export --from-cursor comp-3.export
+  calms-edge journal export --journal journal.db.damaged-20260102T150405.000000000Z old.export`,
+		Args: exactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			asJSON, err := wantsJSON(c, f.output)
+			if err != nil {
+				return err
+			}
+			j, err := f.inspect(c.Context())
+			if err != nil {
+				return err
+			}
+			defer j.Close()
+			counts, err := exportJournal(c.Context(), j, args[0], fromCursor)
+			if err != nil {
+				return err
+			}
+			return printCounts(c.OutOrStdout(), asJSON, "exported", counts)
+		},
+	}
+	f.add(c)
+	c.Flags().BoolVar(&fromCursor, "from-cursor", false, "only what the cloud does not have, as far as the edge knows")
+	return c
+}
+
+// exportJournal writes the file beside its place and moves it there when it is
+// whole and on disk.
+func exportJournal(ctx context.Context, j *journal.Journal, path string, fromCursor bool) (archive.Counts, error) {
+	stat, err := j.Stat(ctx)
+	if err != nil {
+		return archive.Counts{}, err
+	}
+	after := func(id wire.JournalID) uint64 {
+		for _, s := range stat.Journals {
+			if fromCursor && s.ID == id {
+				return s.Cursor
+			}
+		}
+		return 0
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".export-*")
+	if err != nil {
+		return archive.Counts{}, calms.Wrap("export journal", err)
+	}
+	defer os.Remove(f.Name()) // gone already where all went well
+	counts, err := archive.Write(ctx, f, j, after)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return counts, calms.Wrap("export journal", err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return counts, calms.Wrap("export journal", err)
+	}
+	return counts, calms.Wrap("export journal", durable.SyncDir(filepath.Dir(path)))
+}
+
+func newJournalImport() *cobra.Command {
+	var data, output string
+	c := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Bring an export in, to be sent to the cloud",
+		Long: `Checks an export of this device and puts it beside the journal. The running edge
+sends it to the cloud, which takes what it does not have and drops the rest; then the
+copy goes. Where no edge runs it is sent when one does. See calms-edge status.`,
+		Example: `  calms-edge journal import /media/stick/comp-3.export`,
+		Args:    exactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			asJSON, err := wantsJSON(c, output)
+			if err != nil {
+				return err
+			}
+			dir, err := dataDir(data)
+			if err != nil {
+				return err
+			}
+			counts, err := importExport(dir, args[0])
+			if err != nil {
+				return err
+			}
+			if err := printCounts(c.OutOrStdout(), asJSON, "brought in", counts); err != nil {
+				return err
+			}
+			return tellImport(c.Context(), dir, c.ErrOrStderr())
+		},
+	}
+	dataFlag(c, &data)
+	outputFlag(c, &output)
+	return c
+}
+
+// importExport checks an export and copies it into the directory of imports.
+func importExport(data, file string) (archive.Counts, error) {
+	i, err := identity.Open(identityDir(data))
+	if err != nil {
+		return archive.Counts{}, err
+	}
+	a, err := openExport(file, i.Device())
+	if err != nil {
+		return archive.Counts{}, err
+	}
+	defer a.Close()
+	name, err := contentName(file)
+	if err != nil {
+		return archive.Counts{}, calms.Wrap("import", err)
+	}
+	return a.Counts(), calms.Wrap("import", placeExport(importDir(data), file, name))
+}
+
+// contentName names a file by what is in it.
+func contentName(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
+}
+
+func tellImport(ctx context.Context, data string, stderr io.Writer) error {
+	err := askControl(ctx, data, http.MethodPost, "/v1/imports", nil)
+	if calms.KindOf(err) == calms.KindUnreachable {
+		fmt.Fprintln(stderr, "no edge runs now: it is sent when one does (calms-edge run)")
+		return nil
+	}
+	if err == nil {
+		fmt.Fprintln(stderr, "the running edge sends it: calms-edge status")
+	}
+	return err
+}
+
+func printCounts(w io.Writer, asJSON bool, what string, counts archive.Counts) error {
+	if asJSON {
+		return printJSON(w, counts)
+	}
+	_, err := fmt.Fprintf(w, "%s %d entries of %d journals (%s)", what, counts.Entries, counts.Journals, size(counts.Bytes))
+	if counts.Lost > 0 {
+		fmt.Fprintf(w, "; %d more were lost before", counts.Lost)
+	}
+	fmt.Fprintln(w)
+	return err
+}
