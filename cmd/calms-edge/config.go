@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -24,6 +25,16 @@ type config struct {
 }
 
 func (c config) text(key string) string { return c.values.GetString(key) }
+
+// broker is where to connect, where the cloud told of an address. Whoever
+// stands there must show the certificate of the host that the cloud told.
+func (c config) broker(told string) (address, host string) {
+	host, _, _ = net.SplitHostPort(told) // empty where the cloud told nonsense: nobody has that name
+	if own := c.text("uplink.broker"); own != "" {
+		return own, host
+	}
+	return told, host
+}
 
 func (c config) duration(key string) time.Duration { return c.values.GetDuration(key) }
 

@@ -150,8 +150,10 @@ func (s sink) Store(ctx context.Context, g sensor.Group) error {
 
 // security is how the broker is recognised, and how this edge is.
 func (e *edge) security(certificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)) *tls.Config {
+	_, host := e.config.broker(e.identity.Links().Broker)
 	return &tls.Config{
 		MinVersion:           tls.VersionTLS13,
+		ServerName:           host,
 		RootCAs:              e.identity.Roots(),
 		GetClientCertificate: certificate,
 		Time:                 e.clock.Now,
@@ -160,8 +162,9 @@ func (e *edge) security(certificate func(*tls.CertificateRequestInfo) (*tls.Cert
 
 // dial connects to the broker with the certificate in force.
 func (e *edge) dial(ctx context.Context) (uplink.Link, error) {
+	address, _ := e.config.broker(e.identity.Links().Broker)
 	link, err := mqtt.Dial(ctx, mqtt.Config{
-		Address: e.identity.Links().Broker, TLS: e.security(e.renewer.GetClientCertificate),
+		Address: address, TLS: e.security(e.renewer.GetClientCertificate),
 		Device: e.identity.Device(), Shard: e.identity.Shard(),
 	})
 	if err != nil {
@@ -185,6 +188,7 @@ func (e *edge) hangUp() {
 // prove tries a new certificate at the broker, beside the connection that
 // stands.
 func (e *edge) prove(ctx context.Context, certificate *tls.Certificate) error {
-	return tryTLS(ctx, e.identity.Links().Broker, e.security(
+	address, _ := e.config.broker(e.identity.Links().Broker)
+	return tryTLS(ctx, address, e.security(
 		func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }))
 }

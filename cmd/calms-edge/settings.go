@@ -32,6 +32,7 @@ func settings() []setting {
 		{"data", "", "data directory; empty is the default of --data", anything},
 		{"batch", "10s", "how much time one journal entry covers", between(sensor.MinInterval, sensor.MaxInterval)},
 		{"journal.limit", "4GiB", "size of the journal beyond which its oldest entries go", sizeAtLeast(1 << 20)},
+		{"uplink.broker", "", "host:port of a gateway on the site that leads to the broker; empty is the address that the cloud told", addressOrNone},
 		{"uplink.window", "1MiB", "bytes on their way to the cloud without its answer", sizeAtLeast(1 << 10)},
 		{"uplink.replay_rate", "512KiB", "bytes a second of what a restored cloud asks for again", sizeAtLeast(1 << 10)},
 		{"log.level", "info", "least severity that is logged: debug, info, warn, error", oneOf("debug", "info", "warn", "error")},
@@ -42,6 +43,16 @@ func settings() []setting {
 }
 
 func anything(string) error { return nil }
+
+func addressOrNone(value string) error {
+	if value == "" {
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(value); err != nil {
+		return calms.Errorf(calms.KindInvalid, "%q is no address: use host:port", value)
+	}
+	return nil
+}
 
 func oneOf(values ...string) func(string) error {
 	return func(value string) error {
