@@ -66,9 +66,9 @@ func marginText(d api.Device) string {
 		return ""
 	case m.Snapshot == nil:
 		return "no snapshot"
-	case !m.Sufficient || m.OldestEntry == nil:
+	case !m.Sufficient:
 		return "not sufficient"
-	case m.Snapshot.Before(*m.OldestEntry):
+	case m.OldestEntry == nil || m.Snapshot.Before(*m.OldestEntry):
 		return "sufficient"
 	}
 	return ageText(m.Snapshot.Sub(*m.OldestEntry))

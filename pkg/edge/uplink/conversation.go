@@ -46,7 +46,7 @@ type Options struct {
 	Window       int           // bytes sent beyond the cursors; default 1 MiB
 	HelloWait    time.Duration // for a welcome, doubled up to 16 times; default 5 s
 	CursorWait   time.Duration // for a cursor message while something is in flight; default 15 s
-	Quiet        time.Duration // without a word from the cloud, after which hello is said again; default 5 min
+	Refresh      time.Duration // after which hello is said again in an idle moment; default 10 min
 	ReplayRate   int           // bytes a second while the cloud has begun a new epoch; default 512 KiB
 	MaxMessage   int           // bytes of entries in one message; default 192 KiB
 	Boot         [16]byte
@@ -63,8 +63,8 @@ func (o Options) withDefaults() Options {
 	if o.CursorWait == 0 {
 		o.CursorWait = 15 * time.Second
 	}
-	if o.Quiet == 0 {
-		o.Quiet = 5 * time.Minute
+	if o.Refresh == 0 {
+		o.Refresh = 10 * time.Minute
 	}
 	if o.ReplayRate == 0 {
 		o.ReplayRate = 512 << 10
@@ -95,7 +95,6 @@ type Conversation struct {
 	sent     map[wire.Hash]bool // objects sent on this connection
 	queue    []Message
 	progress time.Time // when a cursor last moved, or something was sent into silence
-	heard    time.Time // when the cloud last said something
 	pace     pace
 }
 
@@ -160,10 +159,14 @@ func (c *Conversation) Next(ctx context.Context, now time.Time) (*Message, error
 }
 
 // stalled reports that it is time for another hello: something was sent and no
-// cursor has moved for long, or nothing was said at all. A cloud that was
-// restored behind an external broker is noticed by nothing else.
+// cursor has moved for long, or the last hello is long ago. It says what the
+// journal holds, which decides the replay margin; and a cloud that was restored
+// behind an external broker is noticed by nothing else.
 func (c *Conversation) stalled(now time.Time) bool {
-	return c.inFlight() > 0 && now.Sub(c.progress) >= c.options.CursorWait || now.Sub(c.heard) >= c.options.Quiet
+	if c.inFlight() > 0 {
+		return now.Sub(c.progress) >= c.options.CursorWait
+	}
+	return len(c.queue) == 0 && now.Sub(c.asked) >= c.options.Refresh
 }
 
 // patience is how long to wait for a welcome before the next hello; it doubles,

@@ -53,7 +53,7 @@ func (c *Conversation) welcome(ctx context.Context, now time.Time, payload []byt
 // enter opens a lane for every journal that the cloud can go on with. Where it
 // cannot go on with the current one, a new journal is begun, and greeted next.
 func (c *Conversation) enter(ctx context.Context, now time.Time, body wire.WelcomeBody) error {
-	c.tries, c.talking, c.progress, c.heard = 0, true, now, now
+	c.tries, c.talking, c.progress = 0, true, now
 	if err := c.outgrow(ctx, body.MaxGeneration); err != nil || !c.talking {
 		return err
 	}
@@ -151,7 +151,7 @@ func (c *Conversation) cursor(ctx context.Context, now time.Time, payload []byte
 	if body.Nonce != c.nonce || body.Counter <= c.counter {
 		return calms.Errorf(calms.KindForbidden, "cursor message is an old one again")
 	}
-	c.counter, c.heard = body.Counter, now
+	c.counter = body.Counter
 	if body.Epoch != c.journal.Epoch() {
 		c.silence() // another life of the cloud answered a hello that it got once more
 		return nil
