@@ -83,7 +83,7 @@ func (r *recovery) fill(ctx context.Context, dir, snapshot string, identity age.
 			return report, err
 		}
 	}
-	all := append(sources(open[historyName], open[ingestName], open[fleetName], open[pkiName], open[identityName]),
+	all := append(sources(open[historyName], open[ingestName], open[fleetName], open[pkiName], open[identityName], filepath.Join(dir, pki.RootKeyName)),
 		backup.Database(backupName, open[backupName], nil))
 	report, err = backup.Restore(ctx, r.bucket, snapshot, identity, all, r.progress)
 	if err == nil && len(report.Absent) > 0 {

@@ -130,7 +130,7 @@ func (c *cloud) openIngest(ctx context.Context) (err error) {
 	if c.restore != nil {
 		c.ingest.BeginReplay()
 	}
-	c.backup.Protect(sources(c.history.DB(), c.ingest.DB(), c.fleet.DB(), c.pki.DB(), c.identity.DB())...)
+	c.backup.Protect(sources(c.history.DB(), c.ingest.DB(), c.fleet.DB(), c.pki.DB(), c.identity.DB(), c.place.path(pki.RootKeyName))...)
 	return nil
 }
 

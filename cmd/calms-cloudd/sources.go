@@ -26,13 +26,14 @@ const (
 // sources is what a snapshot holds, in the order of its export: what refers to
 // something stands before it. The history's session objects need ingest's keys;
 // its cursors and ingest need the devices that fleet and pki know.
-func sources(historyDB, ingestDB, fleetDB, pkiDB, identityDB *store.DB) []backup.Source {
+func sources(historyDB, ingestDB, fleetDB, pkiDB, identityDB *store.DB, rootKey string) []backup.Source {
 	return []backup.Source{
 		backup.Database(historyName, historyDB, historyMarks),
 		backup.Database(ingestName, ingestDB, ingest.Marks),
 		backup.Database(fleetName, fleetDB, nil),
 		backup.Database(pkiName, pkiDB, nil),
 		backup.Database(identityName, identityDB, nil),
+		keyFile{rootKey},
 	}
 }
 

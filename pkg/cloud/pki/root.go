@@ -16,9 +16,11 @@ import (
 	"go.calms.com/calms/pkg/store"
 )
 
-const rootKeyName = "root.key"
+// RootKeyName is the file, in the directory of the service, that holds the key
+// of the root as long as it lies on the machine.
+const RootKeyName = "root.key"
 
-func (s *Service) rootKeyPath() string { return filepath.Join(s.dir, rootKeyName) }
+func (s *Service) rootKeyPath() string { return filepath.Join(s.dir, RootKeyName) }
 
 // RootKeyHere reports whether the root's key still lies on this machine.
 func (s *Service) RootKeyHere() bool {
