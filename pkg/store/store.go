@@ -146,6 +146,12 @@ func migrate(ctx context.Context, db *sql.DB, migrations fs.FS) error {
 // Path is the database file.
 func (d *DB) Path() string { return d.path }
 
+// Size is what the database takes on disk, in bytes, its log left out.
+func (d *DB) Size(ctx context.Context) (bytes int64, err error) {
+	err = d.reader.QueryRowContext(ctx, `SELECT c.page_count * s.page_size FROM pragma_page_count c, pragma_page_size s`).Scan(&bytes)
+	return bytes, classify(err)
+}
+
 // Close waits for running transactions and closes all connections.
 func (d *DB) Close() error {
 	return errors.Join(d.reader.Close(), d.writer.Close())

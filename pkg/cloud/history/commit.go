@@ -247,7 +247,7 @@ func (c *commit) close(out *replica.Outcome) error {
 		return nil
 	}
 	moved, err := c.tx.ExecContext(c.ctx, `UPDATE journals SET cursor = $1, hash = $2, total = $3,
-		samples = samples + $4, head = MAX(head, $1), last_entry = $5 WHERE id = $6 AND cursor = $7`,
+		samples = samples + $4, head = CASE WHEN head < $1 THEN $1 ELSE head END, last_entry = $5 WHERE id = $6 AND cursor = $7`,
 		c.Number, c.Hash[:], c.Total, c.samples, time.Now().UnixNano(), c.row, c.before.Number)
 	if err != nil {
 		return err

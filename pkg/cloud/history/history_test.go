@@ -131,7 +131,7 @@ func TestTheCursorMovesByOneOrNotAtAll(t *testing.T) {
 		t.Errorf("a fork gives %+v", out)
 	}
 	journals, err := f.Journals(t.Context(), device)
-	if err != nil || len(journals) != 1 || !strings.Contains(journals[0].Forked, "entries 5 are refused") {
+	if err != nil || len(journals) != 1 || !strings.Contains(journals[0].Forked, "entry 5 is refused") {
 		t.Errorf("the journal is %+v, %v", journals, err)
 	}
 	if out := f.commit(s.id, s.batch(bootA, 10)); out.Stored != 1 || out.Forked {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.calms.com/calms/pkg/calms"
@@ -25,9 +26,7 @@ func (h *History) Position(ctx context.Context, id wire.JournalID) (replica.Curs
 // device and generation.
 func (h *History) Journals(ctx context.Context, device calms.DeviceID) ([]replica.Journal, error) {
 	rows, err := h.db.Read().QueryContext(ctx, `SELECT device, generation, random, cursor, hash, total, covered,
-		samples, head, held, oldest, last_entry,
-		COALESCE((SELECT GROUP_CONCAT(s.number, ', ') FROM statements s WHERE s.device = journals.device AND s.generation = journals.generation
-			AND s.random = journals.random AND s.kind = $1), '') FROM journals WHERE $2 = '' OR device = $2 ORDER BY device, generation, id`, wire.StatementBranch, string(device))
+		samples, head, held, oldest, last_entry FROM journals WHERE $1 = '' OR device = $1 ORDER BY device, generation, id`, string(device))
 	if err != nil {
 		return nil, calms.Wrap("list journals", err)
 	}
@@ -37,17 +36,33 @@ func (h *History) Journals(ctx context.Context, device calms.DeviceID) ([]replic
 		var j replica.Journal
 		var hash, random []byte
 		if err := rows.Scan(&j.ID.Device, &j.ID.Generation, &random, &j.Cursor.Number, &hash, &j.Cursor.Total, &j.Cursor.Covered,
-			&j.Samples, &j.Head, &j.Held, &j.Oldest, &j.LastEntry, &j.Forked); err != nil {
+			&j.Samples, &j.Head, &j.Held, &j.Oldest, &j.LastEntry); err != nil {
 			return nil, calms.Wrap("list journals", err)
 		}
 		copy(j.ID.Random[:], random)
 		copy(j.Cursor.Hash[:], hash)
-		if j.Forked != "" {
-			j.Forked = "forked: branches that end at entries " + j.Forked + " are refused"
-		}
 		journals = append(journals, j)
 	}
-	return journals, calms.Wrap("list journals", rows.Err())
+	if err := rows.Err(); err != nil {
+		return nil, calms.Wrap("list journals", err)
+	}
+	return journals, h.nameBranches(ctx, device, journals)
+}
+
+// nameBranches says of journals which branches of them are refused.
+func (h *History) nameBranches(ctx context.Context, device calms.DeviceID, journals []replica.Journal) error {
+	statements, err := h.Statements(ctx, device)
+	if err != nil {
+		return err
+	}
+	for i := range journals {
+		for _, s := range statements {
+			if s.Kind == wire.StatementBranch && s.Journal == journals[i].ID {
+				journals[i].Forked = fmt.Sprintf("forked: a branch that ends at entry %d is refused", s.Number)
+			}
+		}
+	}
+	return nil
 }
 
 // Seen notes what an edge said of its journals in a hello.
@@ -200,6 +215,6 @@ func (h *History) Size(ctx context.Context) (bytes int64, samples uint64, err er
 	if err := tx.QueryRowContext(ctx, `SELECT COALESCE(SUM(samples), 0) FROM journals`).Scan(&samples); err != nil {
 		return 0, 0, calms.Wrap("read size", err)
 	}
-	err = tx.QueryRowContext(ctx, `SELECT c.page_count * s.page_size FROM pragma_page_count c, pragma_page_size s`).Scan(&bytes)
+	bytes, err = h.db.Size(ctx)
 	return bytes, samples, calms.Wrap("read size", err)
 }
