@@ -92,8 +92,9 @@ func (c *cloud) enroll(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// asked compares how many requests have come since the last time.
-func (c *cloud) asked(ts *testscript.TestScript, neg bool, _ []string) {
+// asked tells whether requests have come since the last time.
+func asked(ts *testscript.TestScript, neg bool, _ []string) {
+	c := ts.Value(cloudKey{}).(*cloud)
 	if came := c.count.Swap(0) > 0; came == neg {
 		ts.Fatalf("a request came: %v", came)
 	}

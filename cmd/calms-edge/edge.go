@@ -54,12 +54,14 @@ func openEdge(c config, data string, log *slog.Logger) (e *edge, err error) {
 			return nil, calms.Wrap("open data directory", err)
 		}
 	}
-	if e.lock, err = durable.Lock(data); err != nil {
+	lock, err := durable.Lock(data)
+	if err != nil {
 		return nil, err
 	}
+	e.lock = lock
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, e.lock.Close())
+			err = errors.Join(err, lock.Close())
 		}
 	}()
 	if e.identity, err = identity.Open(identityDir(data)); err != nil {

@@ -48,19 +48,31 @@ func (k *keeper) get(ctx context.Context) (*journal.Journal, error) {
 		return nil, k.err
 	}
 	k.tried = time.Now()
-	opened, err := journal.Open(ctx, k.path, k.options)
-	if errors.Is(err, store.ErrDamaged) {
-		if opened, err = nil, k.setAside(err); err == nil {
-			opened, err = journal.Open(ctx, k.path, k.options)
+	opened, err := k.openFile(ctx)
+	if err != nil {
+		if k.err == nil || k.err.Error() != err.Error() {
+			k.log.Error("journal cannot be opened, samples wait in memory", "error", err)
 		}
-	}
-	if k.err = err; err != nil {
-		k.log.Error("journal cannot be opened", "error", err)
+		k.err = err
 		return nil, err
 	}
-	k.open = opened
+	k.open, k.err = opened, nil
 	k.log.Info("journal open", "journal", opened.Current().Name())
 	return opened, nil
+}
+
+// openFile opens the journal, or another one where it is damaged. The caller
+// holds mu.
+func (k *keeper) openFile(ctx context.Context) (*journal.Journal, error) {
+	opened, err := journal.Open(ctx, k.path, k.options)
+	err = store.Classify(err)
+	if !errors.Is(err, store.ErrDamaged) {
+		return opened, err
+	}
+	if err := k.setAside(err); err != nil {
+		return nil, err
+	}
+	return journal.Open(ctx, k.path, k.options)
 }
 
 // setAside makes place for a new journal. The caller holds mu.
@@ -83,7 +95,7 @@ func (k *keeper) with(ctx context.Context, do func(*journal.Journal) error) erro
 	if err != nil {
 		return err
 	}
-	err = do(j)
+	err = store.Classify(do(j))
 	if errors.Is(err, store.ErrDamaged) {
 		k.mu.Lock()
 		defer k.mu.Unlock()

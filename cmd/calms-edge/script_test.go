@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,37 +13,64 @@ import (
 	"github.com/spf13/cobra"
 
 	"go.calms.com/calms/pkg/certs"
-	"go.calms.com/calms/pkg/wire"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){program: func() { os.Exit(run()) }})
 }
 
-// TestScripts runs the real program as its users do.
+// TestScripts runs the real program as its users do. Each script has a cloud to
+// enrol at, and a free port for an instrument.
 func TestScripts(t *testing.T) {
-	cloud := startCloud(t)
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
-		Setup: func(env *testscript.Env) error {
-			env.Setenv("HOME", env.WorkDir)
-			env.Setenv("CALMS_EDGE_DATA", filepath.Join(env.WorkDir, "data"))
-			good := cloud.ticket()
-			foreign := good
-			foreign.CA = certs.Fingerprint{1}
-			for name, ticket := range map[string]wire.Ticket{"ticket": good, "foreign": foreign} {
-				if err := os.WriteFile(filepath.Join(env.WorkDir, name), []byte(ticket.String()), 0o600); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"eventually": eventually,
-			"asked":      cloud.asked,
-			"spoil":      spoil,
-		},
+		Dir:   "testdata/script",
+		Setup: setUp,
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"eventually": eventually, "asked": asked, "spoil": spoil},
 	})
+}
+
+type cloudKey struct{}
+
+func setUp(env *testscript.Env) error {
+	cloud := startCloud(env.T().(testing.TB))
+	env.Values[cloudKey{}] = cloud
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	env.Setenv("HOME", env.WorkDir)
+	env.Setenv("CALMS_EDGE_DATA", filepath.Join(env.WorkDir, "data"))
+	env.Setenv("INSTRUMENT", address)
+	foreign := cloud.ticket()
+	foreign.CA = certs.Fingerprint{1}
+	for name, content := range map[string]string{
+		"ticket":    cloud.ticket().String(),
+		"foreign":   foreign.String(),
+		"edge.yaml": fmt.Sprintf(edgeConfig, address),
+	} {
+		if err := os.WriteFile(filepath.Join(env.WorkDir, name), []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const edgeConfig = `instruments:
+  - name: main
+    profile: suto-s430
+    address: %s
+    interval: 100ms
+    timeout: 80ms
+    channels: [{point: flow, name: flow}]
+batch: 200ms
+`
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
 }
 
 // eventually repeats a program until it succeeds and its output has a text.
