@@ -60,7 +60,7 @@ soak: setup
 	CALMS_SOAK=1 go test -tags $(TAGS) -count=1 -timeout 12h ./pkg/replication \
 		-replication.seed $(SOAK_SEED) -replication.runs $(SOAK_RUNS) \
 		-replication.real-seed $(SOAK_SEED) -replication.real-runs $(SOAK_REAL_RUNS)
-	CALMS_SOAK=1 go test -tags $(TAGS) -count=1 -timeout 12h -v -run 'Crash|Restore|Recover' ./cmd/... ./pkg/cloud/backup
+	CALMS_SOAK=1 go test -tags $(TAGS) -count=1 -timeout 12h -v ./pkg/endtoend
 
 bench: ## ratios against a baseline that runs beside them, and single costs
 	go test -run '^$$' -bench . -benchtime 1s ./pkg/house

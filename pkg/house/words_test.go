@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -20,39 +21,74 @@ var elsewhere = []string{
 // skipped are folders that do not belong to the repository.
 var skipped = []string{".git", "bin", "build"}
 
-func TestNothingPointsElsewhere(t *testing.T) {
+// eachFile calls f with every file of the repository.
+func eachFile(t *testing.T, f func(path string, content []byte)) {
+	t.Helper()
 	files := 0
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if entry.IsDir() {
-			if slices.Contains(skipped, entry.Name()) {
-				return filepath.SkipDir
-			}
-			return nil
+		if entry.IsDir() && slices.Contains(skipped, entry.Name()) {
+			return filepath.SkipDir
 		}
 		if !entry.Type().IsRegular() {
 			return nil
 		}
+		content, err := os.ReadFile(path)
 		files++
-		return readForWords(t, path)
+		f(strings.TrimPrefix(path, root+string(filepath.Separator)), content)
+		return err
 	})
 	if err != nil || files < 100 {
-		t.Errorf("%d files were read, %v", files, err)
+		t.Fatalf("%d files were read, %v", files, err)
 	}
 }
 
-func readForWords(t *testing.T, path string) error {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	for _, word := range elsewhere {
-		if at := bytes.Index(content, []byte(word)); at >= 0 {
-			line := 1 + bytes.Count(content[:at], []byte("\n"))
-			t.Errorf("%s:%d holds %q, which means something on one machine only", strings.TrimPrefix(path, root+string(filepath.Separator)), line, word)
+func TestNothingPointsElsewhere(t *testing.T) {
+	eachFile(t, func(path string, content []byte) {
+		for _, word := range elsewhere {
+			if at := bytes.Index(content, []byte(word)); at >= 0 {
+				line := 1 + bytes.Count(content[:at], []byte("\n"))
+				t.Errorf("%s:%d holds %q, which means something on one machine only", path, line, word)
+			}
+		}
+	})
+}
+
+var (
+	testDefined = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
+	testNamed   = regexp.MustCompile("`(Test\\w+)`")
+	filesLinked = regexp.MustCompile(`\]\(([\w./-]+)\)`)
+)
+
+// TestWhatDocumentsName: a proof that a document names exists, and a link leads
+// somewhere.
+func TestWhatDocumentsName(t *testing.T) {
+	defined, named := map[string]bool{}, map[string]string{}
+	eachFile(t, func(path string, content []byte) {
+		switch filepath.Ext(path) {
+		case ".go":
+			for _, m := range testDefined.FindAllSubmatch(content, -1) {
+				defined[string(m[1])] = true
+			}
+		case ".md":
+			for _, m := range testNamed.FindAllSubmatch(content, -1) {
+				named[string(m[1])] = path
+			}
+			for _, m := range filesLinked.FindAllSubmatch(content, -1) {
+				if _, err := os.Stat(filepath.Join(root, filepath.Dir(path), string(m[1]))); err != nil {
+					t.Errorf("%s links to %s: %v", path, m[1], err)
+				}
+			}
+		}
+	})
+	for name, path := range named {
+		if !defined[name] {
+			t.Errorf("%s names %s, and there is no such test", path, name)
 		}
 	}
-	return nil
+	if len(named) < 10 {
+		t.Errorf("only %d tests are named", len(named))
+	}
 }
