@@ -5,10 +5,12 @@ MODULE  := go.calms.com/calms
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-# A checkout that git refuses to read, such as one of another owner, builds all
-# the same; only the binaries then do not know their commit.
-BUILDVCS := $(shell git status --porcelain >/dev/null 2>&1 && echo auto || echo false)
-BUILD    := go build -buildvcs=$(BUILDVCS) -trimpath -ldflags "$(LDFLAGS)"
+# A checkout that git refuses to read, such as one of another owner, builds and
+# tests all the same; only the binaries then do not know their commit.
+ifneq ($(shell git status --porcelain >/dev/null 2>&1 && echo readable),readable)
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+endif
+BUILD := go build -trimpath -ldflags "$(LDFLAGS)"
 
 # What tests use beside Go: the C compiler of SQLite, peers that nobody here
 # wrote, and Debian's cross compilers. One name per Debian package.
