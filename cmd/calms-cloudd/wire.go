@@ -57,6 +57,11 @@ func (a authorizer) AuthorizeDevice(ctx context.Context, _ *x509.Certificate, ch
 	return id, device.Shard, err
 }
 
+// ValidUntil implements [broker.Authorizer].
+func (a authorizer) ValidUntil(ctx context.Context, id calms.DeviceID) (time.Time, error) {
+	return a.pki.ValidUntil(ctx, id)
+}
+
 // devices tells ingest whom to believe.
 type devices struct {
 	pki   *pki.Service

@@ -136,6 +136,25 @@ func TestConnectionEndsWithItsCertificate(t *testing.T) {
 	d.AwaitLoss(t)
 }
 
+func TestConnectionLivesOnWithARenewedCertificate(t *testing.T) {
+	i := start(t, broker.Limits{})
+	first := time.Now().Add(1500 * time.Millisecond)
+	i.registry.mu.Lock()
+	i.registry.newest = first.Add(1500 * time.Millisecond)
+	i.registry.mu.Unlock()
+	id := calms.NewDeviceID()
+	i.registry.add(id, 0)
+	d := i.Reconnect(t, id, 0, i.authority.Client(t, string(id), first))
+	time.Sleep(time.Until(first.Add(200 * time.Millisecond)))
+	if err := d.Publish("entries", []byte("after the first one's end")); err != nil {
+		t.Error(err)
+	}
+	d.AwaitLoss(t)
+	if time.Now().Before(first.Add(time.Second)) {
+		t.Error("the connection ended before the newest certificate did")
+	}
+}
+
 func TestNoResumption(t *testing.T) {
 	i := start(t, broker.Limits{})
 	id := calms.NewDeviceID()

@@ -23,6 +23,10 @@ type Authorizer interface {
 	// refuses the connection: a revoked or unknown device. ctx ends with the
 	// connect deadline.
 	AuthorizeDevice(ctx context.Context, leaf *x509.Certificate, chain []*x509.Certificate) (device calms.DeviceID, shard uint32, err error)
+	// ValidUntil is the end of a device's newest certificate. A connection lives
+	// that long: the newer certificate was given for proof of the key with which
+	// the connection was made. An error ends the connection.
+	ValidUntil(ctx context.Context, device calms.DeviceID) (time.Time, error)
 }
 
 // Handler takes what devices publish.

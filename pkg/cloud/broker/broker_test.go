@@ -36,6 +36,13 @@ type registry struct {
 	mu     sync.Mutex
 	shards map[calms.DeviceID]uint32 // guarded by mu
 	asked  func(calms.DeviceID)      // called after the answer is known; guarded by mu
+	newest time.Time                 // end of every device's newest certificate, where they renewed; guarded by mu
+}
+
+func (r *registry) ValidUntil(context.Context, calms.DeviceID) (time.Time, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.newest, nil
 }
 
 func (r *registry) AuthorizeDevice(_ context.Context, leaf *x509.Certificate, chain []*x509.Certificate) (calms.DeviceID, uint32, error) {

@@ -83,10 +83,32 @@ func (b *Broker) serve(ctx context.Context, raw net.Conn) {
 	b.sessions.add(c)
 	defer b.sessions.remove(c)
 	defer b.forget(c)
-	defer time.AfterFunc(time.Until(c.chain[0].NotAfter), func() { c.cut(errExpired) }).Stop()
+	defer b.expire(c)()
 	err := b.speak(c)
 	c.cut(err)
 	log.Debug("device disconnected", "error", c.cause())
+}
+
+// expire cuts a connection when the device has no certificate any more that is
+// in force, and returns what stops waiting for that. Renewal keeps it alive.
+func (b *Broker) expire(c *conn) (stop func()) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	go func() {
+		for until := c.chain[0].NotAfter; ; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Until(until)):
+			}
+			newest, err := b.config.Authorizer.ValidUntil(ctx, c.device)
+			if err != nil || !newest.After(time.Now()) {
+				c.cut(errExpired)
+				return
+			}
+			until = newest
+		}
+	}()
+	return cancel
 }
 
 // handshake finds out who is there, within the connect deadline.

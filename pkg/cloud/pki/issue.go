@@ -130,6 +130,20 @@ type Issued struct {
 	Unknown        bool // not remembered, but shown to us with our signature
 }
 
+// ValidUntil is the end of the newest certificate of a device, the zero time
+// where it has none or is revoked.
+func (s *Service) ValidUntil(ctx context.Context, id calms.DeviceID) (time.Time, error) {
+	if s.Revoked(id) {
+		return time.Time{}, nil
+	}
+	var end int64
+	err := s.db.Read().QueryRowContext(ctx, `SELECT COALESCE(MAX(not_after), 0) FROM certificates WHERE subject = $1`, string(id)).Scan(&end)
+	if err != nil || end == 0 {
+		return time.Time{}, calms.Wrap("look up certificates", err)
+	}
+	return time.Unix(0, end).UTC(), nil
+}
+
 // IssuedTo lists the certificates of a device or service, newest first.
 func (s *Service) IssuedTo(ctx context.Context, subject string) ([]Issued, error) {
 	rows, err := s.db.Read().QueryContext(ctx,
