@@ -97,7 +97,7 @@ func TestIdentityErrorsKeepTheSecret(t *testing.T) {
 // opens it.
 func TestStockAgeOpensTheKey(t *testing.T) {
 	if _, err := exec.LookPath("age"); err != nil {
-		t.Skip("the age program is not installed (apt: age)")
+		t.Fatal("the age program is not installed: make setup")
 	}
 	ana := person(t)
 	key, err := Make([]string{ana.Recipient().String()})

@@ -15,7 +15,7 @@ var exposure = map[string]int{"calms-cloudd.service": 15, "calms-edge.service": 
 func TestServicesAreConfined(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("no systemd-analyze: make setup installs it")
+		t.Fatal("no systemd-analyze: make setup installs it")
 	}
 	for unit, most := range exposure {
 		path := filepath.Join(root, "deploy", "systemd", unit)

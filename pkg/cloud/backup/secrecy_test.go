@@ -162,7 +162,7 @@ func bech32(t *testing.T, data []byte) string {
 // A repository must be readable without this program.
 func TestStockAgeOpensKeyPacksAndFacts(t *testing.T) {
 	if _, err := exec.LookPath("age"); err != nil {
-		t.Skip("the age program is not installed (apt: age)")
+		t.Fatal("the age program is not installed: make setup")
 	}
 	r := protected(t)
 	dir := t.TempDir()

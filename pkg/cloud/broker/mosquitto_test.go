@@ -28,7 +28,7 @@ type mosquitto struct {
 func newMosquitto(t *testing.T, i *installation) *mosquitto {
 	t.Helper()
 	if _, err := exec.LookPath("mosquitto_pub"); err != nil {
-		t.Skip("mosquitto-clients is not installed")
+		t.Fatal("mosquitto-clients is not installed: make setup")
 	}
 	m := &mosquitto{installation: i, id: calms.NewDeviceID(), dir: t.TempDir()}
 	certificate := i.enrol(t, m.id, 4)
