@@ -18,7 +18,7 @@ PACKAGES := gcc libc6-dev \
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
 	gcc-arm-linux-gnueabihf libc6-dev-armhf-cross \
 	python3-pymodbus python3-serial-asyncio \
-	mosquitto-clients openssl age strace systemd
+	mosquitto mosquitto-clients openssl age strace systemd iproute2
 
 # The tests of crashes and of replication need the crash points compiled in.
 TAGS := crashpoints
@@ -66,7 +66,7 @@ soak: setup
 
 bench: ## ratios against a baseline that runs beside them, and single costs
 	go test -run '^$$' -bench . -benchtime 1s ./pkg/house
-	go test -run '^$$' -bench . -benchtime 1s ./cmd/calmsctl ./pkg/edge/sensor/modbus
+	go test -run '^$$' -bench . -benchtime 1s ./cmd/calmsctl
 
 lint: ## golangci-lint where it is installed, else vet
 	@if command -v golangci-lint >/dev/null; then golangci-lint run ./...; else \
