@@ -83,7 +83,7 @@ func (c *cloud) runBackup(ctx context.Context, report func(error)) error {
 func (c *cloud) runBroker(ctx context.Context, report func(error)) error {
 	c.log.Info("broker listens", "address", c.doors.broker.Addr().String(), "public", c.doors.brokerAddress(c.config))
 	report(nil)
-	return c.broker.Serve(ctx, c.doors.broker)
+	return c.serveBroker(ctx)
 }
 
 func (c *cloud) runAPI(ctx context.Context, report func(error), stdout io.Writer) error {
