@@ -36,7 +36,7 @@ func settings() []setting {
 		{key: "public.hosts", initial: defaultHosts(), check: checkHost, doc: "names and IP addresses under which operators and edges reach this machine; the first stands in tickets, all in certificates"},
 		{key: "certificates.device", initial: 24 * time.Hour, check: atLeast(time.Second), doc: "life of device certificates"},
 		{key: "certificates.service", initial: 24 * time.Hour, check: atLeast(time.Second), doc: "life of the API's and the broker's certificates"},
-		{key: "certificates.grace", initial: 400 * 24 * time.Hour, check: atLeast(0), doc: "for how long after its end a device certificate may still be renewed"},
+		{key: "certificates.grace", initial: 400 * 24 * time.Hour, check: atLeast(time.Second), doc: "for how long after its end a device certificate may still be renewed"},
 		{key: "backup.interval", initial: 12 * time.Hour, check: atLeast(time.Second), doc: "between two snapshots"},
 		{key: "log.level", initial: "info", values: []string{"debug", "info", "warn", "error"}, doc: "least severity that is logged; read again on SIGHUP"},
 		{key: "log.format", initial: "auto", values: []string{"auto", "text", "json"}, doc: "auto is text on a terminal, else JSON"},
