@@ -35,9 +35,11 @@ var floors = map[string]room{
 	"pkg/escrow":      {floor: 1, libraries: "filippo.io/age"},
 	"pkg/facts":       {floor: 1, beside: "pkg/store"},
 	"pkg/house":       {floor: 1},
+	"pkg/program":     {floor: 1, libraries: "github.com/spf13/cobra"},
 	"pkg/replica":     {floor: 1, beside: "pkg/batch"},
 	"pkg/replication": {floor: 1},
 	"pkg/seal":        {floor: 1},
+	"pkg/settings":    {floor: 1, libraries: "github.com/spf13/viper go.yaml.in/yaml/v3"},
 	"pkg/store":       {floor: 1, libraries: "github.com/mattn/go-sqlite3 github.com/pressly/goose/v3"},
 
 	"pkg/edge/agent":             {floor: 2},
