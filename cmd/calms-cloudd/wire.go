@@ -7,12 +7,14 @@ import (
 	"sync"
 	"time"
 
+	"go.calms.com/calms/pkg/api"
 	"go.calms.com/calms/pkg/calms"
 	"go.calms.com/calms/pkg/certs"
 	"go.calms.com/calms/pkg/cloud/broker"
 	"go.calms.com/calms/pkg/cloud/fleet"
 	"go.calms.com/calms/pkg/cloud/httpapi"
 	"go.calms.com/calms/pkg/cloud/identity"
+	"go.calms.com/calms/pkg/cloud/ingest"
 	"go.calms.com/calms/pkg/cloud/pki"
 	"go.calms.com/calms/pkg/wire"
 )
@@ -165,4 +167,36 @@ func (c *cloud) newRenewer(ctx context.Context, name string) (*certs.Renewer, er
 		return nil, err
 	}
 	return certs.NewRenewer(first, issue, nil, c.log.With("certificate", name))
+}
+
+// ingestKeys shows and rotates ingest's keys.
+type ingestKeys struct{ ingest *ingest.Ingest }
+
+// Keys implements [httpapi.Keys].
+func (k ingestKeys) Keys() []api.Key {
+	all := k.ingest.AllKeys()
+	inUse := false // the newest active one is
+	keys := make([]api.Key, 0, len(all))
+	for _, key := range all {
+		shown := keyOf(key)
+		if shown.Active != nil && !inUse {
+			shown.State, inUse = api.KeyInUse, true
+		}
+		keys = append(keys, shown)
+	}
+	return keys
+}
+
+// Rotate implements [httpapi.Keys].
+func (k ingestKeys) Rotate(ctx context.Context) (api.Key, error) {
+	key, err := k.ingest.RotateKey(ctx)
+	return keyOf(key), err
+}
+
+func keyOf(key ingest.Key) api.Key {
+	shown := api.Key{ID: key.ID, State: api.KeyWaiting, Created: key.Created}
+	if !key.Active.IsZero() {
+		shown.State, shown.Active = api.KeyRetired, &key.Active
+	}
+	return shown
 }

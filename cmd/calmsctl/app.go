@@ -54,7 +54,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%w", err) })
 	root.AddCommand(
 		newContext(a), newOrg(a), newSite(a), newDevice(a), newChannel(a), newData(a),
-		newBackup(a), newRestore(a), newAlarm(a), newStatus(a), newDemo(a), newVersion(a), newCompletion(),
+		newBackup(a), newKey(a), newRestore(a), newAlarm(a), newStatus(a), newDemo(a), newVersion(a), newCompletion(),
 	)
 	root.AddCommand(topics()...)
 	return root

@@ -26,6 +26,16 @@ func (c *Client) ListAlarms(ctx context.Context) ([]Alarm, error) {
 	return list[Alarm](ctx, c, "/v1/alarms", nil)
 }
 
+// ListKeys is GET /v1/keys, newest first.
+func (c *Client) ListKeys(ctx context.Context) ([]Key, error) {
+	return list[Key](ctx, c, "/v1/keys", nil)
+}
+
+// RotateKey is POST /v1/keys.
+func (c *Client) RotateKey(ctx context.Context) (Key, error) {
+	return call[Key](ctx, c, "POST", "/v1/keys", nil, nil)
+}
+
 // CreateOrg is POST /v1/orgs.
 func (c *Client) CreateOrg(ctx context.Context, request CreateRequest) (Org, error) {
 	return call[Org](ctx, c, "POST", "/v1/orgs", nil, request)

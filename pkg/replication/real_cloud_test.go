@@ -119,7 +119,7 @@ func (w *real) crashCloud(e *realEdge, step replication.Step, n int) error {
 }
 
 func (c *realCloud) rotateKey() error {
-	if err := c.ingest.RotateKey(ctx); err != nil {
+	if _, err := c.ingest.RotateKey(ctx); err != nil {
 		return err
 	}
 	marks, err := ingest.Marks(ctx, c.ingest.DB().Read())

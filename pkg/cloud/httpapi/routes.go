@@ -32,6 +32,8 @@ const (
 	BackupRead      calms.Action = "backup:read"
 	BackupCreate    calms.Action = "backup:create"
 	BackupSetup     calms.Action = "backup:setup"
+	KeyRead         calms.Action = "key:read"
+	KeyRotate       calms.Action = "key:rotate"
 )
 
 // Actions lists every action, for whoever grants them all.
@@ -39,7 +41,7 @@ func Actions() []calms.Action {
 	return []calms.Action{
 		StatusRead, AlarmRead, OrgRead, OrgCreate, OrgDelete, SiteRead, SiteCreate, SiteDelete,
 		DeviceRead, DeviceCreate, DeviceDelete, DeviceProvision, DeviceRevoke,
-		ChannelRead, ChannelCreate, ChannelDelete, DataRead, BackupRead, BackupCreate, BackupSetup,
+		ChannelRead, ChannelCreate, ChannelDelete, DataRead, BackupRead, BackupCreate, BackupSetup, KeyRead, KeyRotate,
 	}
 }
 
@@ -57,6 +59,7 @@ func (d *door) routes() {
 	d.fleetRoutes()
 	d.dataRoutes()
 	d.backupRoutes()
+	d.keyRoutes()
 	d.edgeRoutes()
 }
 
@@ -108,6 +111,11 @@ func (d *door) backupRoutes() {
 	add(d, route{post, "/v1/backup/snapshots", "create-snapshot", BackupCreate, "Begin a snapshot"}, d.createSnapshot, accepted)
 	add(d, route{get, snapshot, "get-snapshot", BackupRead, "Show a snapshot"}, d.snapshot)
 	add(d, route{post, snapshot + "/verify", "verify-snapshot", BackupRead, "Read a snapshot's packs and compare their hashes"}, d.verifySnapshot, slow)
+}
+
+func (d *door) keyRoutes() {
+	add(d, route{get, "/v1/keys", "list-keys", KeyRead, "The keys that edges seal to, newest first"}, d.keys)
+	add(d, route{post, "/v1/keys", "rotate-key", KeyRotate, "Make a new key, used as soon as a snapshot holds it"}, d.rotateKey)
 }
 
 func (d *door) edgeRoutes() {

@@ -25,6 +25,7 @@ type Services struct {
 	Backup     Backup
 	Enrollment Enrollment
 	Status     Status
+	Keys       Keys
 }
 
 // Operator is the person or script that a request acts for.
@@ -118,6 +119,12 @@ type Backup interface {
 	List(ctx context.Context) ([]api.Snapshot, error)
 	Snapshot(ctx context.Context, id string) (api.Snapshot, error)
 	Verify(ctx context.Context, id string) (api.Verification, error)
+}
+
+// Keys are what edges seal to.
+type Keys interface {
+	Keys() []api.Key // newest first
+	Rotate(ctx context.Context) (api.Key, error)
 }
 
 // Enrollment gives edges their certificates.

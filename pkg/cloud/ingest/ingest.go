@@ -107,10 +107,16 @@ func (i *Ingest) DB() *store.DB { return i.db }
 // Keys lists the keys that edges may use, newest first.
 func (i *Ingest) Keys() []Key { return i.keys.usable() }
 
+// AllKeys lists the keys of all times, newest first.
+func (i *Ingest) AllKeys() []Key { return i.keys.all() }
+
 // RotateKey makes a new ingest key. It is used only after [Ingest.ConfirmKeys]
 // said that a backup repository holds it.
-func (i *Ingest) RotateKey(ctx context.Context) error {
-	return calms.Wrap("rotate ingest key", i.keys.add(ctx, unconfirmed))
+func (i *Ingest) RotateKey(ctx context.Context) (Key, error) {
+	if err := i.keys.add(ctx, unconfirmed); err != nil {
+		return Key{}, calms.Wrap("rotate ingest key", err)
+	}
+	return i.keys.all()[0], nil
 }
 
 // markKeys is the mark under which a snapshot names the keys in it.
@@ -157,18 +163,22 @@ func (i *Ingest) drop(d *device, stream string, err error) {
 		"look for a broken or hostile broker, or update calms-cloudd")
 }
 
-// watchDisk raises the alarm for a full disk and clears it when writing works.
+// watchDisk raises the alarm for a full disk.
 func (i *Ingest) watchDisk(err error) {
-	switch {
-	case errors.Is(err, store.ErrFull):
-		i.config.Alarms.Raise(AlarmDiskFull, "history", "critical",
-			"the disk is full: nothing is stored and nothing acknowledged; the edges keep their data",
-			"free space under the data directory; the cloud goes on by itself")
-	case err == nil && i.counts.fullDisk.Swap(false):
-		i.config.Alarms.Clear(AlarmDiskFull, "history")
+	if !errors.Is(err, store.ErrFull) {
+		return
 	}
-	if errors.Is(err, store.ErrFull) {
-		i.counts.fullDisk.Store(true)
+	i.counts.fullDisk.Store(true)
+	i.config.Alarms.Raise(AlarmDiskFull, "history", "critical",
+		"the disk is full: nothing is stored and nothing acknowledged; the edges keep their data",
+		"free space under the data directory; the cloud goes on by itself")
+}
+
+// diskWorks clears the alarm for a full disk: something was stored. A message
+// that needs no space proves nothing.
+func (i *Ingest) diskWorks() {
+	if i.counts.fullDisk.Swap(false) {
+		i.config.Alarms.Clear(AlarmDiskFull, "history")
 	}
 }
 

@@ -161,16 +161,19 @@ func (r *keyring) private(id string) (*rsa.PrivateKey, error) {
 	return nil, calms.Errorf(calms.KindNotFound, "ingest key %.40q is not one of this cloud's", id)
 }
 
-// usable lists the keys that edges may use, newest first.
-func (r *keyring) usable() (usable []Key) {
+// all lists the keys, newest first.
+func (r *keyring) all() (all []Key) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, k := range slices.Backward(r.keys) {
-		if !k.Active.IsZero() {
-			usable = append(usable, k.Key)
-		}
+		all = append(all, k.Key)
 	}
-	return usable
+	return all
+}
+
+// usable lists the keys that edges may use, newest first.
+func (r *keyring) usable() []Key {
+	return slices.DeleteFunc(r.all(), func(k Key) bool { return k.Active.IsZero() })
 }
 
 // wireKeys is usable in the form that travels.
