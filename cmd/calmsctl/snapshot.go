@@ -43,14 +43,18 @@ waits for that one to end and makes another: yours holds what the cloud holds no
 func (a *app) createAndAwait(ctx context.Context, client *api.Client) (api.Snapshot, error) {
 	bar := a.newProgress("backup")
 	defer bar.clear()
-	for {
+	for ended := false; ; {
 		snapshot, err := client.CreateSnapshot(ctx)
 		if err == nil {
 			return a.awaitSnapshot(ctx, client, snapshot, bar)
 		}
 		busy, listErr := anyRunning(ctx, client)
-		if calms.KindOf(err) != calms.KindConflict || listErr != nil || !busy {
+		// One that is not running any more may have ended between the two questions.
+		if calms.KindOf(err) != calms.KindConflict || listErr != nil || !busy && ended {
 			return snapshot, err
+		}
+		if ended = !busy; ended {
+			continue
 		}
 		bar.show("waiting for another snapshot to end", -1)
 		if err := pause(ctx); err != nil {
