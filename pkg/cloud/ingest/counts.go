@@ -14,7 +14,7 @@ var unconfirmed time.Time
 type counts struct {
 	entries, samples, duplicates, gaps, lost, forks, dropped, refused atomic.Uint64
 
-	fullDisk atomic.Bool // the last commit found the disk full
+	fullDisk atomic.Bool // nothing was stored since the disk was found full
 }
 
 // Counts are ingest's totals since its start.

@@ -19,6 +19,10 @@ const (
 	maxStatements = 256 // in one hello
 	maxSessions   = 64  // opened sessions and unstored session objects
 	maxLists      = 64  // channel lists
+
+	// maxNumber bounds generations, entry numbers and totals: a database column
+	// holds them and what follows them.
+	maxNumber = 1 << 62
 )
 
 // device is one device's conversation. All of it can be lost: the edge says
@@ -58,7 +62,7 @@ func (d *device) handle(ctx context.Context, stream string, payload []byte) erro
 	case wire.StreamHello:
 		return d.hello(ctx, payload)
 	case wire.StreamObjects:
-		return d.objects(payload)
+		return d.objects(ctx, payload)
 	case wire.StreamEntries:
 		return d.entries(ctx, payload)
 	case wire.StreamGap:
@@ -108,14 +112,26 @@ func (d *device) checkHello(body wire.HelloBody) error {
 			len(body.Journals), len(body.Statements), maxJournals, maxStatements)
 	}
 	for _, h := range body.Journals {
-		if h.Journal.Device != d.id {
-			return calms.Errorf(calms.KindForbidden, "hello of %s names a journal of %s", d.id, h.Journal.Device)
+		if err := d.checkJournal(h.Journal, h.First, h.Last); err != nil {
+			return calms.Wrap("hello", err)
 		}
 	}
 	for _, s := range body.Statements {
-		if s.Journal.Device != d.id {
-			return calms.Errorf(calms.KindForbidden, "hello of %s states something of %s", d.id, s.Journal.Device)
+		if err := d.checkJournal(s.Journal, s.Number); err != nil {
+			return calms.Wrap("hello", err)
 		}
+	}
+	return nil
+}
+
+// checkJournal refuses what is said of a journal of another device, and numbers
+// that no journal reaches.
+func (d *device) checkJournal(id wire.JournalID, numbers ...uint64) error {
+	if id.Device != d.id {
+		return calms.Errorf(calms.KindForbidden, "%s speaks of a journal of %s", d.id, id.Device)
+	}
+	if highest := max(id.Generation, slices.Max(append(numbers, 0))); highest > maxNumber {
+		return calms.Errorf(calms.KindInvalid, "number %d of journal %s is out of range", highest, id)
 	}
 	return nil
 }

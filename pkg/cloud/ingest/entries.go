@@ -31,7 +31,7 @@ func (d *device) openSession(object []byte) (*seal.Session, error) {
 
 // objects takes objects that later entries need. Sessions come before what is
 // sealed under them.
-func (d *device) objects(payload []byte) error {
+func (d *device) objects(ctx context.Context, payload []byte) error {
 	var m wire.Objects
 	if err := wire.Decode("objects", payload, &m); err != nil {
 		return err
@@ -43,7 +43,7 @@ func (d *device) objects(payload []byte) error {
 			}
 			continue
 		}
-		if err := d.openList(object); err != nil {
+		if err := d.openList(ctx, object); err != nil {
 			return err
 		}
 	}
@@ -51,13 +51,16 @@ func (d *device) objects(payload []byte) error {
 }
 
 // openList opens a list of channels and remembers it.
-func (d *device) openList(object []byte) error {
+func (d *device) openList(ctx context.Context, object []byte) error {
 	list, err := wire.DecodeChannels(object)
 	if err != nil {
 		return err
 	}
-	session, ok := d.sessions[list.Session]
-	if !ok {
+	session, err := d.findSession(ctx, list.Session)
+	if err != nil {
+		return err
+	}
+	if session == nil {
 		return calms.Errorf(calms.KindNotFound, "channels of a session that did not come before them")
 	}
 	channels, err := session.OpenChannels(list)
@@ -83,8 +86,8 @@ func (d *device) entries(ctx context.Context, payload []byte) error {
 	if err := wire.Decode("entries", payload, &m); err != nil {
 		return err
 	}
-	if m.Journal.Device != d.id {
-		return calms.Errorf(calms.KindForbidden, "entries of %s came from %s", m.Journal.Device, d.id)
+	if err := d.checkJournal(m.Journal); err != nil {
+		return err
 	}
 	cursor, err := d.ingest.config.History.Position(ctx, m.Journal)
 	if err != nil {
@@ -105,8 +108,7 @@ func (d *device) entries(ctx context.Context, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	d.ingest.counts.add(out)
-	d.ingest.replay.progress(d.id, m.Journal, out)
+	d.note(m.Journal, out)
 	if out.Forked {
 		d.alarmFork(m.Journal)
 	}
@@ -116,6 +118,15 @@ func (d *device) entries(ctx context.Context, payload []byte) error {
 	})
 	d.describe(ctx, next[:len(steps)])
 	return nil
+}
+
+// note counts what a commit did.
+func (d *device) note(id wire.JournalID, out replica.Outcome) {
+	d.ingest.counts.add(out)
+	d.ingest.replay.progress(d.id, id, out)
+	if out.Stored > 0 || out.Lost > 0 {
+		d.ingest.diskWorks()
+	}
 }
 
 // since cuts a message to its consecutive entries from the one after the cursor
@@ -166,22 +177,30 @@ func (d *device) open(ctx context.Context, id wire.JournalID, entries []wire.Ent
 	return steps, objects, need, nil
 }
 
-// lookUp finds the session of an entry, in memory or in the history, and says
-// which objects must be asked for.
+// findSession finds a session in memory or in the history, nil where neither
+// has it.
+func (d *device) findSession(ctx context.Context, name wire.Hash) (*seal.Session, error) {
+	if s, ok := d.sessions[name]; ok {
+		return s, nil
+	}
+	object, err := d.ingest.config.History.Object(ctx, d.id, name)
+	if err == nil {
+		return d.openSession(object)
+	}
+	if calms.KindOf(err) == calms.KindNotFound {
+		return nil, nil
+	}
+	return nil, err
+}
+
+// lookUp finds the session of an entry, and says which objects must be asked
+// for.
 func (d *device) lookUp(ctx context.Context, e wire.Entry) (session *seal.Session, missing []wire.Hash, err error) {
-	session, ok := d.sessions[e.Session]
-	if !ok {
-		object, err := d.ingest.config.History.Object(ctx, d.id, e.Session)
-		switch {
-		case calms.KindOf(err) == calms.KindNotFound && err != nil:
-			missing = append(missing, e.Session)
-		case err != nil:
-			return nil, nil, err
-		default:
-			if session, err = d.openSession(object); err != nil {
-				return nil, nil, err
-			}
-		}
+	if session, err = d.findSession(ctx, e.Session); err != nil {
+		return nil, nil, err
+	}
+	if session == nil {
+		missing = append(missing, e.Session)
 	}
 	for _, name := range e.Objects {
 		if _, ok := d.lists[name]; !ok {
@@ -193,7 +212,10 @@ func (d *device) lookUp(ctx context.Context, e wire.Entry) (session *seal.Sessio
 
 func (d *device) openEntry(session *seal.Session, id wire.JournalID, e wire.Entry) (replica.Step, error) {
 	s := replica.Step{Number: e.Number, Prev: e.Prev, Hash: e.Hash(id), Total: e.Total, Kind: e.Kind}
-	var err error
+	err := d.checkJournal(id, e.Number, e.Total)
+	if err != nil {
+		return s, err
+	}
 	if s.Content, err = session.OpenEntry(e); err != nil {
 		return s, err
 	}
@@ -256,6 +278,9 @@ func (d *device) gap(ctx context.Context, payload []byte) error {
 	if err := wire.Decode("gap", payload, &m); err != nil {
 		return err
 	}
+	if err := d.checkJournal(m.Journal, m.Last, m.Total); err != nil {
+		return err
+	}
 	session, missing, err := d.lookUp(ctx, wire.Entry{Header: wire.Header{Session: m.Session}})
 	if err != nil {
 		return err
@@ -279,8 +304,7 @@ func (d *device) gap(ctx context.Context, payload []byte) error {
 	}
 	if out.Cursor.Number == gap.Last && cursor.Number < gap.Last {
 		d.ingest.counts.gaps.Add(1)
-		d.ingest.counts.add(out)
-		d.ingest.replay.progress(d.id, m.Journal, out)
+		d.note(m.Journal, out)
 		d.alarmLoss(m.Journal, gap, out.Lost)
 	}
 	d.reply(answer{journal: m.Journal, cursor: out.Cursor, attempt: m.Attempt, rewind: out.Ahead})
