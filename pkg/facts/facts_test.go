@@ -3,8 +3,10 @@ package facts
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -29,7 +31,7 @@ func (p *paper) Append(_ context.Context, kind, subject string, at time.Time, de
 
 func TestFactsAreToldInOrderAndWaitMeanwhile(t *testing.T) {
 	ctx := t.Context()
-	db, err := store.Open(ctx, filepath.Join(t.TempDir(), "x.db"), fstest.MapFS{"00001_v.sql": {Data: []byte("-- +goose Up\n" + Schema)}})
+	db, err := store.Open(ctx, filepath.Join(t.TempDir(), "x.db"), fstest.MapFS{"migrations/00001_v.sql": {Data: []byte("-- +goose Up\n" + Schema)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,5 +70,16 @@ func TestFactsAreToldInOrderAndWaitMeanwhile(t *testing.T) {
 	}
 	if want := []Fact{a, b}; !reflect.DeepEqual(log.facts, want) {
 		t.Errorf("the log has %+v", log.facts)
+	}
+}
+
+// A migration is frozen text, so a service that has facts repeats the table.
+// Here they are held to say the same.
+func TestServicesHaveTheTable(t *testing.T) {
+	for _, service := range []string{"fleet", "pki"} {
+		text, err := os.ReadFile("../cloud/" + service + "/migrations/00001_" + service + ".sql")
+		if err != nil || !strings.Contains(string(text), Schema) {
+			t.Errorf("%s: its table of facts is not facts.Schema (%v)", service, err)
+		}
 	}
 }

@@ -133,7 +133,7 @@ func (s *stopwatch) measure(b *testing.B, ours, baseline func() error) {
 func bare(b *testing.B, schema string) *store.DB {
 	b.Helper()
 	db, err := store.Open(b.Context(), filepath.Join(b.TempDir(), "bare.db"),
-		fstest.MapFS{"00001_bare.sql": {Data: []byte("-- +goose Up\n" + schema + "\n")}})
+		fstest.MapFS{"migrations/00001_bare.sql": {Data: []byte("-- +goose Up\n" + schema + "\n")}})
 	if err != nil {
 		b.Fatal(err)
 	}

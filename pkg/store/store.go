@@ -49,9 +49,10 @@ const (
 )
 
 // Open opens the SQLite database at path, makes it (mode 0600, [LargePages])
-// where there is none, and brings it to the newest schema: migrations holds goose SQL files at
-// its root. A database made by a newer program is refused. Every commit is on
-// disk when it returns (WAL, synchronous=FULL).
+// where there is none, and brings it to the newest schema: migrations holds goose
+// SQL files in the folder migrations, as a service embeds them. A database made
+// by a newer program is refused. Every commit is on disk when it returns (WAL,
+// synchronous=FULL).
 func Open(ctx context.Context, path string, migrations fs.FS) (*DB, error) {
 	return OpenPaged(ctx, path, migrations, LargePages)
 }
@@ -127,7 +128,11 @@ func migrate(ctx context.Context, db *sql.DB, migrations fs.FS) error {
 	if _, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA journal_size_limit=%d", walLimit)); err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, migrations)
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files)
 	if err != nil {
 		return err
 	}

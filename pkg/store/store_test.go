@@ -17,7 +17,7 @@ import (
 func migrations(versions ...string) fstest.MapFS {
 	files := fstest.MapFS{}
 	for i, sql := range versions {
-		files[fmt.Sprintf("%05d_v.sql", i+1)] = &fstest.MapFile{Data: []byte("-- +goose Up\n" + sql)}
+		files[fmt.Sprintf("migrations/%05d_v.sql", i+1)] = &fstest.MapFile{Data: []byte("-- +goose Up\n" + sql)}
 	}
 	return files
 }

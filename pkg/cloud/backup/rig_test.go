@@ -47,7 +47,7 @@ func openDB(t testing.TB, dir, name, schema string) *store.DB {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	db, err := store.Open(context.Background(), filepath.Join(dir, name), fstest.MapFS{"00001_v.sql": {Data: []byte("-- +goose Up\n" + schema)}})
+	db, err := store.Open(context.Background(), filepath.Join(dir, name), fstest.MapFS{"migrations/00001_v.sql": {Data: []byte("-- +goose Up\n" + schema)}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,11 @@
 -- +goose Up
 CREATE TABLE outbox (
-	number  INTEGER PRIMARY KEY,
-	at      BIGINT  NOT NULL,
-	actor   TEXT    NOT NULL,
-	action  TEXT    NOT NULL,
-	subject TEXT    NOT NULL,
-	detail  TEXT    NOT NULL
+	number  INTEGER PRIMARY KEY, -- 1, 2, 3 … without gaps
+	at      BIGINT  NOT NULL,    -- nanoseconds since 1970, UTC
+	actor   TEXT    NOT NULL,    -- who did it: "operator:first", "device:d-…", "system"
+	action  TEXT    NOT NULL,    -- what was done: "device.revoke"
+	subject TEXT    NOT NULL,    -- on what: a path or an id
+	detail  TEXT    NOT NULL     -- JSON object: before, after, reason; no secret
 );
 
 -- The keys that session keys are wrapped to. None is ever deleted: a journal
