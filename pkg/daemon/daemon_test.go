@@ -398,6 +398,51 @@ func TestProbeOfSomethingElse(t *testing.T) {
 	}
 }
 
+// logged passes on what a daemon logs, a line each.
+type logged chan string
+
+func (l logged) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
+}
+
+// A file stands where the folder of the address is wanted, as nothing can be
+// written on a full disk.
+func TestAddressThatCannotBeWritten(t *testing.T) {
+	dir, lines := t.TempDir(), make(logged, 100)
+	if err := os.WriteFile(filepath.Join(dir, "run"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(ctx, Config{Log: slog.New(slog.NewTextHandler(lines, nil)), DataDir: dir, Targets: []Target{obedient("a")}})
+	}()
+	var text string
+	for !strings.Contains(text, "msg=ready") {
+		select {
+		case line := <-lines:
+			text += line
+		case err := <-ended:
+			t.Fatalf("the daemon ended: %v", err)
+		case <-time.After(patience):
+			t.Fatalf("the daemon is not ready: %s", text)
+		}
+	}
+	if !strings.Contains(text, "level=WARN") || !strings.Contains(text, "private.addr") {
+		t.Errorf("nothing was said of the address: %s", text)
+	}
+	_, address, _ := strings.Cut(text, `msg="private listener serves" address=`)
+	address, _, _ = strings.Cut(address, "\n")
+	if r, err := fetchReadiness(t.Context(), address); err != nil || !r.Ready {
+		t.Errorf("%s answers %+v, %v", address, r, err)
+	}
+	stop()
+	if err := awaitEnd(t, ended); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestPrivateAddressInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

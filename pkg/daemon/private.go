@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"encoding/json"
-	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -49,7 +48,9 @@ func (r *runner) openPrivate() (*private, error) {
 	address := listener.Addr().String()
 	file := filepath.Join(r.config.DataDir, filepath.FromSlash(addressFile))
 	if err := writeAddress(file, address); err != nil {
-		return nil, errors.Join(err, listener.Close())
+		// On a full disk a daemon is needed more than its probe.
+		r.config.Log.Warn("health cannot find this daemon: its private address is not written", "file", file, KeyError, err)
+		os.Remove(file) // an older address may be another's by now
 	}
 	p := &private{file: file}
 	p.server.Handler = r.privateHandler()
