@@ -117,7 +117,7 @@ func (p *patient) checkAPI(ctx context.Context) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	client, err := p.identity.Client(versionText(), nil)
+	client, err := p.identity.Client(self().VersionText(), nil)
 	if err != nil {
 		return "", err
 	}

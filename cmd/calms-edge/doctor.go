@@ -9,45 +9,43 @@ import (
 
 	"go.calms.com/calms/pkg/calms"
 	"go.calms.com/calms/pkg/edge/identity"
+	"go.calms.com/calms/pkg/program"
 )
 
 func newDoctor() *cobra.Command {
-	var data, file, output string
+	var data, file string
+	var output program.Output
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check one by one what the edge needs, and say what to do",
 		Long:  "Exit status: 0 all checks passed; 3 some failed.",
 		Example: `  calms-edge doctor
   calms-edge doctor --config edge.yaml -o json`,
-		Args: exactArgs(0),
+		Args: program.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			asJSON, err := wantsJSON(c, output)
+			dir, err := self().DataDir(data)
 			if err != nil {
 				return err
 			}
-			dir, err := dataDir(data)
-			if err != nil {
-				return err
-			}
-			p := &patient{data: dir, file: configFile(file), show: c.OutOrStdout()}
-			if asJSON {
+			p := &patient{data: dir, file: self().ConfigFile(file), show: c.OutOrStdout()}
+			if output.JSON() {
 				p.show = io.Discard
 			}
 			p.examine(c.Context())
-			if asJSON {
-				if err := printJSON(c.OutOrStdout(), map[string]any{"checks": p.checks}); err != nil {
+			if output.JSON() {
+				if err := program.PrintJSON(c.OutOrStdout(), map[string]any{"checks": p.checks}); err != nil {
 					return err
 				}
 			}
 			if p.failed > 0 {
-				return quiet(calms.KindPartial)
+				return program.Quiet(calms.KindPartial)
 			}
 			return nil
 		},
 	}
-	dataFlag(c, &data)
-	configFlag(c, &file)
-	outputFlag(c, &output)
+	self().DataFlag(c, &data)
+	self().ConfigFlag(c, &file)
+	output.Flag(c)
 	return c
 }
 

@@ -86,7 +86,7 @@ func (e *edge) openJournal() {
 	path := journalFile(e.data)
 	e.keeper = &keeper{path: path, log: e.log, options: journal.Options{
 		Device:     e.identity.Device(),
-		Limit:      e.config.bytes("journal.limit"),
+		Limit:      e.config.Bytes("journal.limit"),
 		Generation: max(e.notes.Generation(), e.identity.Generation()),
 		Wiped:      wiped(path, e.notes.Generation(), e.identity.Generation()),
 		Mark:       e.notes.Mark,
@@ -110,8 +110,8 @@ func (e *edge) openRoute() (err error) {
 	e.uplink = uplink.New(uplink.Config{
 		Journal: upload{e.keeper}, Sessions: e.sessions, Dial: e.dial, Log: e.log,
 		Options: uplink.Options{
-			Window:       int(e.config.bytes("uplink.window")),
-			ReplayRate:   int(e.config.bytes("uplink.replay_rate")),
+			Window:       int(e.config.Bytes("uplink.window")),
+			ReplayRate:   int(e.config.Bytes("uplink.replay_rate")),
 			Boot:         e.clock.Boot(),
 			Registration: e.identity.Registration(),
 		},
@@ -122,13 +122,13 @@ func (e *edge) openRoute() (err error) {
 	}
 	e.recorder = agent.NewRecorder(agent.Config{
 		Journal: e.keeper, Sessions: e.sessions, Clock: e.clock, Codec: codec, Channels: channels,
-		Notes: e.notes, Version: versionText(), Digest: e.config.digest, Wake: e.uplink.Wake,
+		Notes: e.notes, Version: self().VersionText(), Digest: e.config.Digest, Wake: e.uplink.Wake,
 	})
 	return nil
 }
 
 func (e *edge) openRenewal() (err error) {
-	renew := e.identity.Renewer(identity.Renewal{Version: versionText(), Now: e.clock.Now, Prove: e.prove})
+	renew := e.identity.Renewer(identity.Renewal{Version: self().VersionText(), Now: e.clock.Now, Prove: e.prove})
 	e.renewer, err = certs.NewRenewer(e.identity.Certificate(), renew, e.clock.Now, e.log)
 	return err
 }

@@ -47,7 +47,7 @@ Where the answer is lost, the same command may be given again with the same tick
 			return o.enroll(ctx, c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
-	dataFlag(c, &o.data)
+	self().DataFlag(c, &o.data)
 	c.Flags().StringVar(&o.ticket, "ticket-file", "", "`file` that holds the ticket; - is standard input; none asks for it")
 	c.Flags().StringVar(&o.key, "key", string(certs.RSA2048), "`kind` of the device's key: rsa-2048 or p-256")
 	c.Flags().BoolVar(&o.again, "again", false, "enrol although this edge is enrolled: for a device that an operator re-authorised")
@@ -65,7 +65,7 @@ func refuseTicketArgument(c *cobra.Command, args []string) error {
 }
 
 func (o enrollOptions) enroll(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
-	data, err := dataDir(o.data)
+	data, err := self().DataDir(o.data)
 	if err != nil {
 		return err
 	}

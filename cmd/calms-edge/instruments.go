@@ -182,7 +182,7 @@ func (in instrument) open() (sensor.Instrument, error) {
 
 // sampler makes the sampler of all instruments. Errors name file and line.
 func (c config) sampler(clock sensor.Clock, sink sensor.Sink, log *slog.Logger) (*sensor.Sampler, error) {
-	s := sensor.Config{Clock: clock, Sink: sink, Log: log, BatchInterval: c.duration("batch")}
+	s := sensor.Config{Clock: clock, Sink: sink, Log: log, BatchInterval: c.Duration("batch")}
 	for i, in := range c.instruments {
 		opened, err := in.open()
 		if err != nil {

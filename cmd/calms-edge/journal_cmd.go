@@ -19,11 +19,12 @@ import (
 	"go.calms.com/calms/pkg/edge/archive"
 	"go.calms.com/calms/pkg/edge/identity"
 	"go.calms.com/calms/pkg/edge/journal"
+	"go.calms.com/calms/pkg/program"
 	"go.calms.com/calms/pkg/wire"
 )
 
 func newJournal() *cobra.Command {
-	return group(&cobra.Command{
+	return program.Group(&cobra.Command{
 		Use:   "journal",
 		Short: "Look into the journal, and carry it where no network does",
 		Example: `  calms-edge journal stat
@@ -36,34 +37,40 @@ func newJournal() *cobra.Command {
 type journalFlags struct {
 	data   string
 	file   string
-	output string
+	output program.Output
 }
 
 func (f *journalFlags) add(c *cobra.Command) {
-	dataFlag(c, &f.data)
+	self().DataFlag(c, &f.data)
 	c.Flags().StringVar(&f.file, "journal", "", "journal `file`, such as one that was set aside; default that of the data directory")
 	_ = c.MarkFlagFilename("journal")
-	outputFlag(c, &f.output)
+	f.output.Flag(c)
 }
 
-// inspect opens the journal file for reading, also beside a running edge.
-func (f *journalFlags) inspect(ctx context.Context) (*journal.Journal, error) {
-	data, err := dataDir(f.data)
+// inspect opens the journal file for reading, also beside a running edge, while
+// do looks at it.
+func (f *journalFlags) inspect(ctx context.Context, do func(*journal.Journal) error) error {
+	data, err := self().DataDir(f.data)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	i, err := identity.Open(identityDir(data))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	path := f.file
 	if path == "" {
 		path = journalFile(data)
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, calms.Errorf(calms.KindNotFound, "there is no journal %s", path).WithHint("calms-edge run makes it")
+		return calms.Errorf(calms.KindNotFound, "there is no journal %s", path).WithHint("calms-edge run makes it")
 	}
-	return journal.Inspect(ctx, path, journal.Options{Device: i.Device()})
+	j, err := journal.Inspect(ctx, path, journal.Options{Device: i.Device()})
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	return do(j)
 }
 
 func newJournalStat() *cobra.Command {
@@ -73,25 +80,18 @@ func newJournalStat() *cobra.Command {
 		Short: "Show what the journal holds, and what it lost",
 		Example: `  calms-edge journal stat
   calms-edge journal stat -o json`,
-		Args: exactArgs(0),
+		Args: program.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			asJSON, err := wantsJSON(c, f.output)
-			if err != nil {
-				return err
-			}
-			j, err := f.inspect(c.Context())
-			if err != nil {
-				return err
-			}
-			defer j.Close()
-			stat, err := j.Stat(c.Context())
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), newJournalReport(stat))
-			}
-			return newJournalReport(stat).print(c.OutOrStdout())
+			return f.inspect(c.Context(), func(j *journal.Journal) error {
+				stat, err := j.Stat(c.Context())
+				if err != nil {
+					return err
+				}
+				if f.output.JSON() {
+					return program.PrintJSON(c.OutOrStdout(), newJournalReport(stat))
+				}
+				return newJournalReport(stat).print(c.OutOrStdout())
+			})
 		},
 	}
 	f.add(c)
@@ -110,22 +110,15 @@ nothing of it. It works beside a running edge. The file is brought in again by
 		Example: `  calms-edge journal export /media/stick/comp-3.export
   calms-edge journal export --from-cursor comp-3.export
   calms-edge journal export --journal journal.db.damaged-20260102T150405.000000000Z old.export`,
-		Args: exactArgs(1),
+		Args: program.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			asJSON, err := wantsJSON(c, f.output)
-			if err != nil {
-				return err
-			}
-			j, err := f.inspect(c.Context())
-			if err != nil {
-				return err
-			}
-			defer j.Close()
-			counts, err := exportJournal(c.Context(), j, args[0], fromCursor)
-			if err != nil {
-				return err
-			}
-			return printCounts(c.OutOrStdout(), asJSON, "exported", counts)
+			return f.inspect(c.Context(), func(j *journal.Journal) error {
+				counts, err := exportJournal(c.Context(), j, args[0], fromCursor)
+				if err != nil {
+					return err
+				}
+				return printCounts(c.OutOrStdout(), f.output.JSON(), "exported", counts)
+			})
 		},
 	}
 	f.add(c)
@@ -164,7 +157,8 @@ func exportJournal(ctx context.Context, j *journal.Journal, path string, fromCur
 }
 
 func newJournalImport() *cobra.Command {
-	var data, output string
+	var data string
+	var output program.Output
 	c := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Bring an export in, to be sent to the cloud",
@@ -172,13 +166,9 @@ func newJournalImport() *cobra.Command {
 sends it to the cloud, which takes what it does not have and drops the rest; then the
 copy goes. Where no edge runs it is sent when one does. See calms-edge status.`,
 		Example: `  calms-edge journal import /media/stick/comp-3.export`,
-		Args:    exactArgs(1),
+		Args:    program.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			asJSON, err := wantsJSON(c, output)
-			if err != nil {
-				return err
-			}
-			dir, err := dataDir(data)
+			dir, err := self().DataDir(data)
 			if err != nil {
 				return err
 			}
@@ -186,14 +176,14 @@ copy goes. Where no edge runs it is sent when one does. See calms-edge status.`,
 			if err != nil {
 				return err
 			}
-			if err := printCounts(c.OutOrStdout(), asJSON, "brought in", counts); err != nil {
+			if err := printCounts(c.OutOrStdout(), output.JSON(), "brought in", counts); err != nil {
 				return err
 			}
 			return tellImport(c.Context(), dir, c.ErrOrStderr())
 		},
 	}
-	dataFlag(c, &data)
-	outputFlag(c, &output)
+	self().DataFlag(c, &data)
+	output.Flag(c)
 	return c
 }
 
@@ -243,7 +233,7 @@ func tellImport(ctx context.Context, data string, stderr io.Writer) error {
 
 func printCounts(w io.Writer, asJSON bool, what string, counts archive.Counts) error {
 	if asJSON {
-		return printJSON(w, counts)
+		return program.PrintJSON(w, counts)
 	}
 	_, err := fmt.Fprintf(w, "%s %d entries of %d journals (%s)", what, counts.Entries, counts.Journals, size(counts.Bytes))
 	if counts.Lost > 0 {

@@ -8,6 +8,7 @@ import (
 
 	"go.calms.com/calms/pkg/calms"
 	"go.calms.com/calms/pkg/edge/journal"
+	"go.calms.com/calms/pkg/program"
 	"go.calms.com/calms/pkg/wire"
 )
 
@@ -19,22 +20,15 @@ func newJournalVerify() *cobra.Command {
 		Long:  "Exit status: 0 all is whole; 1 something is damaged or missing, and named.",
 		Example: `  calms-edge journal verify
   calms-edge journal verify -o json`,
-		Args: exactArgs(0),
+		Args: program.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			asJSON, err := wantsJSON(c, f.output)
-			if err != nil {
-				return err
-			}
-			j, err := f.inspect(c.Context())
-			if err != nil {
-				return err
-			}
-			defer j.Close()
-			v := &verification{Wrong: []string{}, journal: j, objects: map[wire.Hash]bool{}}
-			if err := v.walk(c.Context()); err != nil {
-				return err
-			}
-			return v.print(c, asJSON)
+			return f.inspect(c.Context(), func(j *journal.Journal) error {
+				v := &verification{Wrong: []string{}, journal: j, objects: map[wire.Hash]bool{}}
+				if err := v.walk(c.Context()); err != nil {
+					return err
+				}
+				return v.print(c, f.output.JSON())
+			})
 		},
 	}
 	f.add(c)
@@ -58,7 +52,7 @@ func (v *verification) wrong(format string, args ...any) {
 
 func (v *verification) print(c *cobra.Command, asJSON bool) error {
 	if asJSON {
-		if err := printJSON(c.OutOrStdout(), v); err != nil {
+		if err := program.PrintJSON(c.OutOrStdout(), v); err != nil {
 			return err
 		}
 	} else {

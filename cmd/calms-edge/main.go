@@ -6,39 +6,47 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"io"
 	"os"
+	"path/filepath"
 
-	"go.calms.com/calms/pkg/calms"
+	"github.com/spf13/cobra"
+
+	"go.calms.com/calms/pkg/daemon"
+	"go.calms.com/calms/pkg/program"
 )
 
-func main() { os.Exit(run()) }
+func main() { os.Exit(self().Run(newRoot())) }
 
-// run is the program without the exit.
-func run() int {
-	err := newRoot().ExecuteContext(context.Background())
-	if err == nil {
-		return 0
-	}
-	report(os.Stderr, err)
-	return calms.KindOf(err).ExitCode()
+// version is set by the linker (-X main.version=…) where the build knows it.
+var version string
+
+// self is this program.
+func self() program.Program {
+	return program.Program{Name: "calms-edge", Version: version, Config: "/etc/calms/edge.yaml"}
 }
 
-// report tells an error and what to do next.
-func report(w io.Writer, err error) {
-	if !errors.Is(err, errQuiet) {
-		fmt.Fprintf(w, "%s: error: %v\n", program, err)
-	}
-	if hint := calms.HintOf(err); hint != "" {
-		fmt.Fprintf(w, "%s: hint: %s\n", program, hint)
-	}
+// newRoot is the tree of commands.
+func newRoot() *cobra.Command {
+	health := self().NewHealth(daemon.Probe)
+	health.Long += "\nWhether the cloud can be reached is another question: calms-edge status."
+	return self().Root(&cobra.Command{
+		Short: "The CALMS edge: reads instruments, keeps what it read, brings it to the cloud",
+		Long: `calms-edge stands beside a compressed-air station. It reads instruments at the
+multiples of their intervals, seals what it read to the cloud's key, keeps it in a
+journal on disk, and brings it to the cloud whenever there is a way to.
+
+Exit status: 0 done; 1 error; 3 some checks failed; 4 not allowed; 5 not found or
+not enrolled; 6 conflict or in use; 7 unreachable or too late; 8 not ready;
+64 wrong usage; 130 interrupted.`,
+		Example: `  calms-edge enroll --ticket-file ticket
+  calms-edge run --config edge.yaml
+  calms-edge status
+  calms-edge doctor`,
+	}, newEnroll(), newRun(), newStatus(), newDoctor(), newConfig(), newJournal(), newSimulate(), health)
 }
 
-// errQuiet is in the chain of errors whose text the command has printed already.
-var errQuiet = errors.New("reported")
-
-// quiet is an error of a kind that has been told already.
-func quiet(kind calms.Kind) *calms.Error { return calms.Errorf(kind, "%w", errQuiet) }
+// The places in a data directory.
+func identityDir(data string) string { return filepath.Join(data, "identity") }
+func stateDir(data string) string    { return filepath.Join(data, "state") }
+func importDir(data string) string   { return filepath.Join(data, "import") }
+func journalFile(data string) string { return filepath.Join(data, "journal.db") }

@@ -1,36 +1,12 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
 )
-
-// schema is the number of the JSON shapes that commands print; it grows when a
-// shape changes in a way that a reader may notice.
-const schema = 1
-
-// printJSON prints an object with the number of its schema as the first member.
-func printJSON(w io.Writer, object any) error {
-	encoded, err := json.Marshal(object)
-	if err != nil {
-		return err
-	}
-	head := fmt.Sprintf(`{"schema":%d`, schema)
-	if string(encoded) != "{}" {
-		head += ","
-	}
-	var out bytes.Buffer
-	if err := json.Indent(&out, append([]byte(head), encoded[1:]...), "", "  "); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(w, out.String())
-	return err
-}
 
 // table prints rows in columns.
 type table struct{ w *tabwriter.Writer }

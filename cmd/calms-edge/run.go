@@ -11,6 +11,7 @@ import (
 
 	"go.calms.com/calms/pkg/daemon"
 	"go.calms.com/calms/pkg/edge/journal"
+	"go.calms.com/calms/pkg/program"
 )
 
 func newRun() *cobra.Command {
@@ -23,13 +24,13 @@ uplink gets a moment to send it, and the program ends. A second signal aborts. W
 the journal holds survives any end, also kill -9 and a power cut.`,
 		Example: `  calms-edge run --config edge.yaml
   CALMS_EDGE_LOG_LEVEL=debug calms-edge run --data /var/lib/calms-edge`,
-		Args: exactArgs(0),
+		Args: program.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			settings, err := loadConfig(configFile(file))
+			settings, err := loadConfig(self().ConfigFile(file))
 			if err != nil {
 				return err
 			}
-			log, err := daemon.Logger(c.ErrOrStderr(), settings.text("log.level"), settings.text("log.format"))
+			log, err := daemon.Logger(c.ErrOrStderr(), settings.Text("log.level"), settings.Text("log.format"))
 			if err != nil {
 				return err
 			}
@@ -37,7 +38,7 @@ the journal holds survives any end, also kill -9 and a power cut.`,
 			if err != nil {
 				return err
 			}
-			debug.SetMemoryLimit(settings.bytes("memory.limit"))
+			debug.SetMemoryLimit(settings.Bytes("memory.limit"))
 			e, err := openEdge(settings, dir, log)
 			if err != nil {
 				return err
@@ -45,17 +46,17 @@ the journal holds survives any end, also kill -9 and a power cut.`,
 			return errors.Join(e.run(c.Context()), e.close())
 		},
 	}
-	dataFlag(c, &data)
-	configFlag(c, &file)
+	self().DataFlag(c, &data)
+	self().ConfigFlag(c, &file)
 	return c
 }
 
 // dataDir is the data directory of a command that reads the configuration.
 func (c config) dataDir(flag string) (string, error) {
 	if flag == "" {
-		flag = c.text("data")
+		flag = c.Text("data")
 	}
-	return dataDir(flag)
+	return self().DataDir(flag)
 }
 
 // run runs the parts until ctx ends or a signal comes. They end in the reverse
@@ -69,7 +70,7 @@ func (e *edge) run(ctx context.Context) error {
 	return daemon.Run(ctx, daemon.Config{
 		Log:      e.log,
 		DataDir:  e.data,
-		Private:  e.config.text("private.listen"),
+		Private:  e.config.Text("private.listen"),
 		Registry: registry,
 		Targets: []daemon.Target{
 			{Name: "control", Run: e.runControl},

@@ -16,7 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){program: func() { os.Exit(run()) }})
+	testscript.Main(m, map[string]func(){self().Name: main})
 }
 
 // TestScripts runs the real program as its users do. Each script has a cloud to

@@ -12,6 +12,7 @@ import (
 	"go.calms.com/calms/pkg/calms"
 	"go.calms.com/calms/pkg/edge/sensor/profile"
 	"go.calms.com/calms/pkg/edge/sensor/simulate"
+	"go.calms.com/calms/pkg/program"
 )
 
 func newSimulate() *cobra.Command {
@@ -25,10 +26,10 @@ it is sent, one JSON object a line: the log is what the cloud's data can be comp
 with. The address that it listens on is printed first.`,
 		Example: `  calms-edge simulate --profile suto-s430 --listen 127.0.0.1:5020 --log flow.jsonl
   calms-edge simulate --profile ./my-meter.yaml --listen 127.0.0.1:0 --log meter.jsonl --seed 7`,
-		Args: exactArgs(0),
+		Args: program.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if name == "" || o.Log == "" {
-				return usageError(c, fmt.Errorf("--profile and --log are needed"))
+				return program.UsageError(c, fmt.Errorf("--profile and --log are needed"))
 			}
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()

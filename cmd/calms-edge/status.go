@@ -15,6 +15,7 @@ import (
 	"go.calms.com/calms/pkg/edge/journal"
 	"go.calms.com/calms/pkg/edge/sensor"
 	"go.calms.com/calms/pkg/edge/uplink"
+	"go.calms.com/calms/pkg/program"
 	"go.calms.com/calms/pkg/store"
 )
 
@@ -85,7 +86,7 @@ type channelStatus struct {
 // status looks at all parts.
 func (e *edge) status(ctx context.Context) status {
 	s := status{
-		Version: versionText(), Device: e.identity.Device(), Path: e.identity.Path(),
+		Version: self().VersionText(), Device: e.identity.Device(), Path: e.identity.Path(),
 		Started: e.start, Now: e.clock.Now(), Clock: e.clock.Status(),
 		Uplink: e.uplink.Status(), Broker: e.identity.Links().Broker,
 		Recorder: e.recorder.Status(), Imports: e.keeper.imports.status(),
@@ -192,20 +193,17 @@ func (e *edge) alarms(s status, journalErr error) []alarm {
 }
 
 func newStatus() *cobra.Command {
-	var data, output string
+	var data string
+	var output program.Output
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show how the running edge gets on",
 		Long:  `Exit status: 0 it runs; 7 no edge runs on this data directory.`,
 		Example: `  calms-edge status
   calms-edge status -o json`,
-		Args: exactArgs(0),
+		Args: program.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			asJSON, err := wantsJSON(c, output)
-			if err != nil {
-				return err
-			}
-			dir, err := dataDir(data)
+			dir, err := self().DataDir(data)
 			if err != nil {
 				return err
 			}
@@ -213,14 +211,14 @@ func newStatus() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), s)
+			if output.JSON() {
+				return program.PrintJSON(c.OutOrStdout(), s)
 			}
 			return s.print(c.OutOrStdout())
 		},
 	}
-	dataFlag(c, &data)
-	outputFlag(c, &output)
+	self().DataFlag(c, &data)
+	output.Flag(c)
 	return c
 }
 
