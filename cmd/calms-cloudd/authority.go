@@ -14,18 +14,17 @@ import (
 
 	"go.calms.com/calms/pkg/calms"
 	"go.calms.com/calms/pkg/cloud/pki"
+	"go.calms.com/calms/pkg/program"
 	"go.calms.com/calms/pkg/store"
 )
 
 func newAuthority() *cobra.Command {
-	c := group(&cobra.Command{
+	return program.Group(&cobra.Command{
 		Use:   "authority",
 		Short: "List the certificate authorities; take the root's key off the machine",
 		Example: `  calms-cloudd authority list
   calms-cloudd authority take-root --out /media/usb/calms-root.key`,
-	})
-	c.AddCommand(newAuthorityList(), newTakeRoot())
-	return c
+	}, newAuthorityList(), newTakeRoot())
 }
 
 func newAuthorityList() *cobra.Command {
@@ -35,14 +34,14 @@ func newAuthorityList() *cobra.Command {
 		Aliases: []string{"ls"},
 		Short:   "List all authorities that there ever were, oldest first",
 		Example: "  calms-cloudd authority list",
-		Args:    noArgs,
+		Args:    program.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return withPKI(c.Context(), data, func(s *pki.Service) error {
 				return printAuthorities(c.OutOrStdout(), s)
 			})
 		},
 	}
-	dataFlag(c, &data)
+	self().DataFlag(c, &data)
 	return c
 }
 
@@ -74,17 +73,17 @@ func newTakeRoot() *cobra.Command {
 removes the key from the data directory. Running does not need it; making new
 intermediate authorities, every few years, does. The daemon may run meanwhile.`,
 		Example: "  calms-cloudd authority take-root --out /media/usb/calms-root.key",
-		Args:    noArgs,
+		Args:    program.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if out == "" {
-				return usageError(c, errors.New("--out FILE is needed"))
+				return program.UsageError(c, errors.New("--out FILE is needed"))
 			}
 			return withPKI(c.Context(), data, func(s *pki.Service) error {
 				return takeRoot(c, s, out)
 			})
 		},
 	}
-	dataFlag(c, &data)
+	self().DataFlag(c, &data)
 	c.Flags().StringVar(&out, "out", "", "new `file` for the key, best on a medium that you lock away")
 	_ = c.MarkFlagFilename("out")
 	return c
@@ -105,7 +104,7 @@ func takeRoot(c *cobra.Command, s *pki.Service, out string) error {
 // withPKI opens the certificate authority of an existing data directory, beside
 // a daemon that may run on it.
 func withPKI(ctx context.Context, flag string, do func(*pki.Service) error) (err error) {
-	dir, err := dataDir(flag)
+	dir, err := self().DataDir(flag)
 	if err != nil {
 		return err
 	}

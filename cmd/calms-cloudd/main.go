@@ -7,36 +7,31 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"io"
 	"os"
 
-	"go.calms.com/calms/pkg/calms"
+	"github.com/spf13/cobra"
+
+	"go.calms.com/calms/pkg/daemon"
+	"go.calms.com/calms/pkg/program"
 )
 
-func main() { os.Exit(run()) }
+func main() { os.Exit(self().Run(newRoot())) }
 
-// run is the program without the exit.
-func run() int {
-	err := newRoot().ExecuteContext(context.Background())
-	if err == nil {
-		return 0
-	}
-	report(os.Stderr, err)
-	return calms.KindOf(err).ExitCode()
+// version is set by the linker (-X main.version=…) where the build knows it.
+var version string
+
+// self is this program.
+func self() program.Program { return program.Program{Name: "calms-cloudd", Version: version} }
+
+// newRoot is the tree of commands.
+func newRoot() *cobra.Command {
+	return self().Root(&cobra.Command{
+		Short: "The CALMS cloud in one process",
+		Long: `calms-cloudd watches compressed-air stations: it takes sealed batches from edges
+exactly once, keeps their history, and knows its fleet, its certificates and its
+backups. Without any configuration "calms-cloudd serve" is a complete cloud.`,
+		Example: `  calms-cloudd serve
+  calms-cloudd config show
+  calms-cloudd health`,
+	}, newServe(), newConfig(), self().NewHealth(daemon.Probe), newAuthority())
 }
-
-// report tells an error and what to do next.
-func report(w io.Writer, err error) {
-	if !errors.Is(err, errQuiet) {
-		fmt.Fprintf(w, "%s: error: %v\n", program, err)
-	}
-	if hint := calms.HintOf(err); hint != "" {
-		fmt.Fprintf(w, "%s: hint: %s\n", program, hint)
-	}
-}
-
-// errQuiet is in the chain of errors that the command has printed already.
-var errQuiet = errors.New("reported")

@@ -44,7 +44,7 @@ func (metrics) Describe(chan<- *prometheus.Desc) {}
 func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
-	gauge("build_info", "1; the labels say what runs.", "version", "go").send(ch, 1, versionText(), runtime.Version())
+	gauge("build_info", "1; the labels say what runs.", "version", "go").send(ch, 1, self().VersionText(), runtime.Version())
 	m.collectBroker(ch)
 	m.collectIngest(ch)
 	m.collectHistory(ctx, ch)
@@ -52,14 +52,23 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	m.collectState(ch)
 }
 
+// total is a number that only grows while the program runs.
+type total struct {
+	name, help string
+	value      uint64
+}
+
+func sendTotals(ch chan<- prometheus.Metric, totals []total) {
+	for _, t := range totals {
+		counter(t.name, t.help).send(ch, float64(t.value))
+	}
+}
+
 func (m metrics) collectBroker(ch chan<- prometheus.Metric) {
 	s := m.broker.Stats()
 	gauge("broker_connections", "Open connections, handshakes included.").send(ch, float64(s.Connections))
 	gauge("broker_sessions", "Connected devices.").send(ch, float64(s.Sessions))
-	for _, c := range []struct {
-		name, help string
-		value      uint64
-	}{
+	sendTotals(ch, []total{
 		{"broker_refused_total", "Connections that got no session.", s.Refused},
 		{"broker_disconnected_total", "Connections cut by a revocation.", s.Disconnected},
 		{"broker_forbidden_total", "Publishes and subscriptions outside a device's topics.", s.Forbidden},
@@ -68,17 +77,12 @@ func (m metrics) collectBroker(ch chan<- prometheus.Metric) {
 		{"broker_messages_failed_total", "Messages that could not be taken, and come again.", s.Failed},
 		{"broker_messages_down_total", "Messages queued for devices.", s.Down},
 		{"broker_messages_down_lost_total", "Messages dropped because a device did not read.", s.DownLost},
-	} {
-		counter(c.name, c.help).send(ch, float64(c.value))
-	}
+	})
 }
 
 func (m metrics) collectIngest(ch chan<- prometheus.Metric) {
 	s := m.ingest.Counts()
-	for _, c := range []struct {
-		name, help string
-		value      uint64
-	}{
+	sendTotals(ch, []total{
 		{"ingest_entries_total", "Journal entries stored.", s.Entries},
 		{"ingest_samples_total", "Samples stored.", s.Samples},
 		{"ingest_duplicates_total", "Entries that were stored already.", s.Duplicates},
@@ -87,9 +91,7 @@ func (m metrics) collectIngest(ch chan<- prometheus.Metric) {
 		{"ingest_quarantines_total", "Journals quarantined because they forked.", s.Forks},
 		{"ingest_dropped_total", "Messages that were malformed or forged.", s.Dropped},
 		{"ingest_refused_total", "Messages of revoked devices.", s.Refused},
-	} {
-		counter(c.name, c.help).send(ch, float64(c.value))
-	}
+	})
 }
 
 func (m metrics) collectHistory(ctx context.Context, ch chan<- prometheus.Metric) {

@@ -63,7 +63,7 @@ func (p *place) has(name string) bool {
 func (p *place) ordinary() error {
 	if p.has(restoringName) {
 		return calms.Errorf(calms.KindConflict, "a restore into %s did not come to its end", p.dir).
-			WithHint("%s serve --recover --data %s --repository FOLDER starts it over", program, p.dir)
+			WithHint("%s serve --recover --data %s --repository FOLDER starts it over", self().Name, p.dir)
 	}
 	return nil
 }

@@ -101,7 +101,7 @@ func (r *recovery) serve(ctx context.Context, p *process) (*api.RestoreReport, e
 	if err := r.invite(p, "https://"+public(p.config, listener), secret, certificate); err != nil {
 		return nil, err
 	}
-	handler := httpapi.NewRecovery(r, secret, httpapi.Options{Version: versionText(), Log: p.log})
+	handler := httpapi.NewRecovery(r, secret, httpapi.Options{Version: self().VersionText(), Log: p.log})
 	fixed := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil }
 	serving, end := context.WithCancel(ctx)
 	defer end()

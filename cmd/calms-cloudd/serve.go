@@ -11,6 +11,8 @@ import (
 
 	"go.calms.com/calms/pkg/api"
 	"go.calms.com/calms/pkg/daemon"
+	"go.calms.com/calms/pkg/program"
+	"go.calms.com/calms/pkg/settings"
 )
 
 // serveOptions are the flags of serve.
@@ -38,16 +40,16 @@ aborts.`,
 		Example: `  calms-cloudd serve
   calms-cloudd serve --data /srv/calms --config /etc/calms/cloudd.yaml
   calms-cloudd serve --recover --data /srv/calms-new --repository /mnt/backup/calms`,
-		Args: noArgs,
+		Args: program.ExactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.recover != (o.repository != "") {
-				return usageError(c, errors.New("--recover and --repository are given together"))
+				return program.UsageError(c, errors.New("--recover and --repository are given together"))
 			}
 			return serve(c.Context(), o, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
-	dataFlag(c, &o.data)
-	configFlag(c, &o.config)
+	self().DataFlag(c, &o.data)
+	self().ConfigFlag(c, &o.config)
 	c.Flags().BoolVar(&o.recover, "recover", false, "restore into an empty data directory, then serve")
 	c.Flags().StringVar(&o.repository, "repository", "", "`folder` of the backup repository to restore from")
 	_ = c.MarkFlagDirname("repository")
@@ -67,14 +69,14 @@ type process struct {
 // serve runs the daemon until it is stopped.
 func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) (err error) {
 	p := &process{options: o, stdout: stdout, level: new(slog.LevelVar)}
-	if p.config, err = loadConfig(configFile(o.config)); err != nil {
+	if p.config, err = loadConfig(self().ConfigFile(o.config)); err != nil {
 		return err
 	}
 	if p.log, err = newLog(stderr, p.config, p.level); err != nil {
 		return err
 	}
 	p.limitMemory()
-	dir, err := dataDir(o.data)
+	dir, err := self().DataDir(o.data)
 	if err != nil {
 		return err
 	}
@@ -121,7 +123,7 @@ func (p *process) cloud(ctx context.Context, restored *api.RestoreReport) error 
 
 // reload takes over what may change while running: the log level.
 func (p *process) reload() {
-	changed, err := loadConfig(configFile(p.options.config))
+	changed, err := loadConfig(self().ConfigFile(p.options.config))
 	if err != nil {
 		p.log.Error("configuration not reloaded", "error", err)
 		return
@@ -131,7 +133,7 @@ func (p *process) reload() {
 }
 
 func (p *process) limitMemory() {
-	if limit, err := parseSize(p.config.Memory.Limit); err == nil && limit > 0 {
+	if limit, err := settings.ParseSize(p.config.Memory.Limit); err == nil && limit > 0 {
 		debug.SetMemoryLimit(limit)
 	}
 }

@@ -15,7 +15,7 @@ import (
 // Status implements [httpapi.Status].
 func (c *cloud) Status(ctx context.Context) (api.Status, error) {
 	status := api.Status{
-		Version:  versionText(),
+		Version:  self().VersionText(),
 		Epoch:    c.history.Epoch().String(),
 		Started:  c.started,
 		Alarms:   c.board.Active(),

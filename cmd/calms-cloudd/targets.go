@@ -98,7 +98,8 @@ func (c *cloud) runAPI(ctx context.Context, report func(error), stdout io.Writer
 		Backup:     c.backup,
 		Enrollment: enrollment{c},
 		Status:     c,
-	}, httpapi.Options{Version: versionText(), Log: c.log.With("service", "api"), Stopping: ctx})
+		Keys:       ingestKeys{c.ingest},
+	}, httpapi.Options{Version: self().VersionText(), Log: c.log.With("service", "api"), Stopping: ctx})
 	c.log.Info("API listens", "address", c.doors.api.Addr().String(), "url", c.doors.apiURL(c.config))
 	report(nil)
 	if c.newOperator {
