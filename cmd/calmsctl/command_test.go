@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"go.calms.com/calms/pkg/calms"
+	"go.calms.com/calms/pkg/program"
 )
 
 func walk(cmd *cobra.Command, f func(*cobra.Command)) {
@@ -99,7 +100,7 @@ func TestCompletionsAreFresh(t *testing.T) {
 		root := newRoot(newApp())
 		var out bytes.Buffer
 		root.SetOut(&out)
-		root.SetArgs([]string{"completion", shells()[i]})
+		root.SetArgs([]string{"completion", program.Shells()[i]})
 		if err := root.Execute(); err != nil {
 			t.Fatal(err)
 		}

@@ -4,14 +4,14 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
+
+	"go.calms.com/calms/pkg/program"
 )
 
 //go:generate sh -c "go run . completion bash > ../../completions/calmsctl.bash"
 //go:generate sh -c "go run . completion zsh > ../../completions/_calmsctl"
 //go:generate sh -c "go run . completion fish > ../../completions/calmsctl.fish"
 //go:generate sh -c "go run . completion powershell > ../../completions/calmsctl.ps1"
-
-func shells() []string { return []string{"bash", "zsh", "fish", "powershell"} }
 
 func newCompletion() *cobra.Command {
 	return spec{
@@ -27,20 +27,9 @@ is in the cloud. Packages install it; by hand:
   powershell  calmsctl completion powershell | Out-String | Invoke-Expression`,
 		example:  "calmsctl completion bash\nsource <(calmsctl completion bash)",
 		args:     cobra.ExactArgs(1),
-		complete: first(fixed(shells()...)),
+		complete: first(fixed(program.Shells()...)),
 		run: func(_ context.Context, cmd *cobra.Command, args []string) error {
-			root, out := cmd.Root(), cmd.OutOrStdout()
-			switch args[0] {
-			case "bash":
-				return root.GenBashCompletionV2(out, true)
-			case "zsh":
-				return root.GenZshCompletion(out)
-			case "fish":
-				return root.GenFishCompletion(out, true)
-			case "powershell":
-				return root.GenPowerShellCompletionWithDesc(out)
-			}
-			return usage(cmd, "there is no completion for %q: bash, zsh, fish, powershell", args[0])
+			return program.WriteCompletion(cmd.OutOrStdout(), cmd.Root(), args[0])
 		},
 	}.command()
 }
