@@ -69,9 +69,9 @@ var floors = map[string]room{
 	"pkg/cloud/httpapi": {floor: 3, libraries: "github.com/danielgtaylor/huma/v2"},
 
 	"cmd/calms-cloudd": {floor: 4, libraries: "filippo.io/age github.com/prometheus/client_golang " +
-		"github.com/spf13/cobra github.com/spf13/viper go.yaml.in/yaml/v3 golang.org/x/sync"},
+		"github.com/spf13/cobra golang.org/x/sync"},
 	"cmd/calms-edge": {floor: 4, libraries: "github.com/prometheus/client_golang " +
-		"github.com/spf13/cobra github.com/spf13/viper go.yaml.in/yaml/v3 golang.org/x/sys golang.org/x/term"},
+		"github.com/spf13/cobra go.yaml.in/yaml/v3 golang.org/x/sys golang.org/x/term"},
 	"cmd/calmsctl": {floor: 4, libraries: "filippo.io/age github.com/olekukonko/tablewriter " +
 		"github.com/spf13/cobra github.com/spf13/pflag github.com/spf13/viper go.yaml.in/yaml/v3 golang.org/x/term"},
 	"cmd/calmsctl/chart": {floor: 3},
