@@ -88,6 +88,7 @@ type Conversation struct {
 	talking bool          // its welcome came
 	counter uint64        // of the newest cursor message
 	asked   time.Time     // when hello was sent
+	wait    time.Duration // for its welcome
 	tries   int           // hellos without a welcome
 
 	lanes    []*lane
@@ -140,7 +141,7 @@ func (c *Conversation) Next(ctx context.Context, now time.Time) (*Message, error
 		c.silence()
 	}
 	if !c.talking {
-		if c.session != nil && now.Sub(c.asked) < c.patience() {
+		if c.session != nil && now.Sub(c.asked) < c.wait {
 			return nil, nil
 		}
 		return c.hello(ctx, now)
@@ -201,6 +202,7 @@ func (c *Conversation) hello(ctx context.Context, now time.Time) (*Message, erro
 	c.silence()
 	c.session, c.asked, c.counter = session, now, 0
 	c.tries++
+	c.wait = c.patience()
 	crand.Read(c.nonce[:]) // never fails, see crypto/rand
 	body := wire.Encode(wire.HelloBody{
 		Registration: c.options.Registration, Session: session.Object(),

@@ -75,8 +75,8 @@ func (c *Conversation) enter(ctx context.Context, now time.Time, body wire.Welco
 			c.journal.Acknowledge(h.Journal.Generation, position.Number, position.Covered)
 			continue
 		}
-		if err := c.branchOff(ctx, h, end); err != nil {
-			return err
+		if err := c.branchOff(ctx, h, end); err != nil || !c.talking {
+			return err // the next hello tells, and its welcome is to the rest
 		}
 	}
 	return nil
