@@ -80,6 +80,7 @@ func newRequest(t *testing.T) (key any, request []byte) {
 
 // TestWhoIsNotLetIn knocks at a real daemon with every wrong certificate.
 func TestWhoIsNotLetIn(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	c := r.newCloud("cloud", "certificates: {device: 10s, grace: 1s}\n")
 	c.found()
@@ -114,6 +115,7 @@ func TestWhoIsNotLetIn(t *testing.T) {
 // TestRevocationCutsALiveDevice: within a second, and nothing of it comes in
 // any more.
 func TestRevocationCutsALiveDevice(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	c := r.newCloud("cloud", "")
 	c.found()

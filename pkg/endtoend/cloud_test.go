@@ -98,7 +98,7 @@ func (c *cloud) restore(snapshot string) {
 		_, err := os.Stat(c.rig.file(c.data, "recovery.yaml"))
 		return err == nil
 	})
-	c.rig.run("calmsctl restore --recovery-file %s/recovery.yaml --identity person.txt --snapshot %s --wait=3m --yes", c.data, snapshot)
+	c.rig.run("calmsctl restore --recovery-file %s/recovery.yaml --identity person.txt --snapshot %s --wait=90s --yes", c.data, snapshot)
 	c.ready()
 }
 

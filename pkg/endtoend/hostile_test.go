@@ -131,6 +131,7 @@ const attacked = 25 * time.Second
 
 // TestHostileBrokerChangesNothing: it can drop and delay, and that is all.
 func TestHostileBrokerChangesNothing(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	c := r.newCloud("cloud", "")
 	c.found()

@@ -14,6 +14,7 @@ const deviceLife = 6 * time.Second
 // TestRestoreOfAnOldSnapshot burns the cloud twice and restores one snapshot
 // twice: the second restore finds the edges two certificate lifetimes later.
 func TestRestoreOfAnOldSnapshot(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	c := r.newCloud("cloud", "certificates: {device: "+deviceLife.String()+"}\n")
 	c.found()
@@ -27,10 +28,13 @@ func TestRestoreOfAnOldSnapshot(t *testing.T) {
 	r.run("calmsctl device provision %s --ticket-file late.ticket", late.path())
 	snapshot := c.snapshot()
 
-	r.run("calms-edge enroll --data late --ticket-file late.ticket") // the snapshot holds its ticket, unused
-	young := c.newEdge("young", calm)                                // enrolled after the snapshot
-	young.start()
-	young.measures(3)
+	// After it: one whose ticket it holds, unused, and one that it does not know.
+	r.run("calms-edge enroll --data late --ticket-file late.ticket")
+	young := c.newEdge("young", calm)
+	for _, e := range []*edge{late, young} {
+		e.start()
+		e.measures(3)
+	}
 	var answer api.Revoked
 	if !r.ask(&answer, "calmsctl device revoke %s --reason stolen --yes -o json", stolen.path()) || !answer.Complete {
 		t.Fatalf("the repository does not have the revocation: %+v", answer)
@@ -40,9 +44,9 @@ func TestRestoreOfAnOldSnapshot(t *testing.T) {
 
 	for range 2 {
 		c.burn()
-		expire(old, young)
+		expire(old, late, young)
 		c.restore(snapshot)
-		for _, e := range []*edge{old, young} {
+		for _, e := range []*edge{old, late, young} {
 			e.talks()
 			e.measures(2)
 		}
@@ -53,10 +57,11 @@ func TestRestoreOfAnOldSnapshot(t *testing.T) {
 		r.refused(6, []string{"used"}, "calms-edge enroll --data thief --ticket-file late.ticket")
 		r.refused(4, []string{"not known"}, "calms-edge enroll --data thief --ticket-file young.ticket")
 	}
-	old.drain()
-	young.drain()
 	stolen.process.stop()
-	c.exact(old, young)
+	for _, e := range []*edge{old, late, young} {
+		e.drain()
+	}
+	c.exact(old, late, young)
 }
 
 // expire waits until the certificates of running edges have ended, and two

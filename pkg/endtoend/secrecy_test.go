@@ -98,6 +98,7 @@ func (c *cloud) operatorKey() string {
 // stolen repository hold no value, no name of what is measured, and no key of
 // an operator; nor do the cloud's databases hold that key.
 func TestOnlyCiphertextLeavesIngest(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	c := r.newCloud("cloud", "")
 	c.found()
