@@ -244,7 +244,7 @@ func TestRevocationCutsAtOnce(t *testing.T) {
 
 func TestListenersRenewWithoutDropping(t *testing.T) {
 	fixPorts(t)
-	t.Setenv("CALMS_CLOUDD_CERTIFICATES_SERVICE", "4s")
+	t.Setenv("CALMS_CLOUDD_CERTIFICATES_SERVICE", "10s")
 	cloud := start(t, serveOptions{data: filepath.Join(t.TempDir(), "data")})
 	cloud.ready()
 	c := operatorOf(t, cloud.dir)

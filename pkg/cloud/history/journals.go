@@ -65,7 +65,9 @@ func (h *History) nameBranches(ctx context.Context, device calms.DeviceID, journ
 	return nil
 }
 
-// Seen notes what an edge said of its journals in a hello.
+// Seen notes what an edge said of its journals in a hello. A journal only grows,
+// so a hello that knows less of one than is known already is an old one again,
+// or of somebody who holds a part of it, and says nothing about it.
 func (h *History) Seen(ctx context.Context, held []wire.Held, statements []wire.Statement) error {
 	err := h.db.Update(ctx, func(tx store.Tx) error {
 		for _, s := range statements {
@@ -78,7 +80,8 @@ func (h *History) Seen(ctx context.Context, held []wire.Held, statements []wire.
 			if err != nil {
 				return err
 			}
-			if _, err := tx.ExecContext(ctx, `UPDATE journals SET head = $1, held = $2, oldest = $3 WHERE id = $4`, j.Last, j.First, j.Oldest, c.row); err != nil {
+			if _, err := tx.ExecContext(ctx, `UPDATE journals SET head = $1, held = $2, oldest = $3 WHERE id = $4 AND head <= $5`,
+				j.Last, j.First, j.Oldest, c.row, j.Last); err != nil {
 				return err
 			}
 		}

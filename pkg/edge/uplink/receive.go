@@ -3,6 +3,7 @@ package uplink
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.calms.com/calms/pkg/calms"
@@ -206,7 +207,7 @@ func (c *Conversation) advance(now time.Time, l *lane, body wire.CursorBody) {
 // rewind sends everything beyond the cursors again: the attempt number is that
 // of the whole conversation.
 func (c *Conversation) rewind() {
-	c.queue = nil
+	c.queue = slices.DeleteFunc(c.queue, func(m Message) bool { return m.Stream != wire.StreamObjects })
 	for _, l := range c.lanes {
 		l.flight, l.next = nil, l.cursor+1
 	}

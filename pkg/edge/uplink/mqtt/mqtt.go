@@ -5,7 +5,6 @@ package mqtt
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"sync"
 	"time"
@@ -89,7 +88,7 @@ func refused(address string, err error) error {
 }
 
 // errTimeout says that the broker did not answer in time.
-var errTimeout = errors.New("no answer from the broker in time")
+var errTimeout = calms.Errorf(calms.KindTimeout, "no answer from the broker in time")
 
 // wait waits for a token, for a time, or for the end of ctx.
 func wait(ctx context.Context, token paho.Token, limit time.Duration) error {
