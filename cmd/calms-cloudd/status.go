@@ -67,7 +67,11 @@ func (c *cloud) replay(ctx context.Context, known []api.Device) (*api.ReplayStat
 			continue
 		}
 		replayed, said := heard[calms.DeviceID(device.ID)]
-		d := replayDevice(device, said, replayed, journals[calms.DeviceID(device.ID)])
+		stored := journals[calms.DeviceID(device.ID)]
+		if !said && len(stored) == 0 {
+			continue // it never sent anything, so nobody should wait for it
+		}
+		d := replayDevice(device, said, replayed, stored)
 		status.Devices = append(status.Devices, d)
 		status.Complete = status.Complete && d.CaughtUp
 	}

@@ -102,7 +102,7 @@ type ReplayStatus struct {
 	SnapshotTime time.Time      `json:"snapshotTime"`
 	Report       *RestoreReport `json:"report,omitempty"`
 	Devices      []ReplayDevice `json:"devices"`
-	Complete     bool           `json:"complete" doc:"every device that the cloud knows and that is not revoked has caught up"`
+	Complete     bool           `json:"complete" doc:"every device that ever sent something, and that is not revoked, has caught up"`
 }
 
 // ReplayDevice is one device's part of a replay.
