@@ -56,8 +56,7 @@ func (d *doors) brokerAddress(c config) string { return public(c, d.broker) }
 
 // public is host:port under which others reach a listener.
 func public(c config, l net.Listener) string {
-	port := l.Addr().(*net.TCPAddr).Port
-	return net.JoinHostPort(c.Public.Hosts[0], strconv.Itoa(port))
+	return net.JoinHostPort(c.Public.Hosts[0], strconv.Itoa(port(l)))
 }
 
 const (

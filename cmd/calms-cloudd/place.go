@@ -17,6 +17,7 @@ const (
 	operatorName   = "operator.yaml"    // the first operator's key
 	recoveryName   = "recovery.yaml"    // the secret of a recovery; while one runs
 	restoringName  = "restoring"        // stands from the beginning of a restore to its end
+	addressesFile  = "addresses.json"   // what a restore brought back, see addressFile
 	incompleteName = "facts-incomplete" // a restore could not read every fact
 	runName        = "run"              // what lives as long as the process
 	lockName       = "lock"

@@ -83,7 +83,8 @@ func (r *recovery) fill(ctx context.Context, dir, snapshot string, identity age.
 			return report, err
 		}
 	}
-	all := append(sources(open[historyName], open[ingestName], open[fleetName], open[pkiName], open[identityName], filepath.Join(dir, pki.RootKeyName)),
+	all := append(sources(open[historyName], open[ingestName], open[fleetName], open[pkiName], open[identityName], filepath.Join(dir, pki.RootKeyName),
+		addressFile{path: filepath.Join(dir, addressesFile)}),
 		backup.Database(backupName, open[backupName], nil))
 	report, err = backup.Restore(ctx, r.bucket, snapshot, identity, all, r.progress)
 	if err == nil && len(report.Absent) > 0 {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"runtime/debug"
@@ -99,12 +100,25 @@ func (p *process) cloud(ctx context.Context, restored *api.RestoreReport) error 
 	if err := p.place.ordinary(); err != nil {
 		return err
 	}
+	told, err := addressFile{path: p.place.path(addressesFile)}.restored()
+	if err != nil {
+		return err
+	}
+	if told != nil {
+		told.adopt(&p.config)
+	}
 	d, err := openDoors(p.config)
 	if err != nil {
 		return err
 	}
 	defer d.close()
 	c := &cloud{config: p.config, log: p.log, place: p.place, doors: d, restore: restored}
+	if told != nil {
+		c.elsewhere = told.missing(tellable(p.config, d))
+	}
+	if restored != nil && c.elsewhere != "" {
+		fmt.Fprintf(p.stdout, "WARNING: operators and edges were told of another address, and will not find this cloud: %s\n  Set public.hosts and listen.* as they were, or bring every edge a new ticket.\n", c.elsewhere)
+	}
 	if err := openCloud(ctx, c); err != nil {
 		return err
 	}

@@ -30,6 +30,8 @@ type cloud struct {
 	started time.Time
 	restore *api.RestoreReport // of this start; nil where nothing was restored
 
+	elsewhere string // where others look for the cloud since before a restore, and it does not answer
+
 	board    *alarm.Board
 	identity *identity.Service
 	backup   *backup.Service
@@ -130,7 +132,8 @@ func (c *cloud) openIngest(ctx context.Context) (err error) {
 	if c.restore != nil {
 		c.ingest.BeginReplay()
 	}
-	c.backup.Protect(sources(c.history.DB(), c.ingest.DB(), c.fleet.DB(), c.pki.DB(), c.identity.DB(), c.place.path(pki.RootKeyName))...)
+	c.backup.Protect(sources(c.history.DB(), c.ingest.DB(), c.fleet.DB(), c.pki.DB(), c.identity.DB(), c.place.path(pki.RootKeyName),
+		addressFile{c.place.path(addressesFile), tellable(c.config, c.doors)})...)
 	return nil
 }
 

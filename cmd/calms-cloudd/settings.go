@@ -10,11 +10,17 @@ import (
 	"go.calms.com/calms/pkg/settings"
 )
 
+// Where the public listeners are unless somebody says otherwise.
+const (
+	defaultAPI    = ":8443"
+	defaultBroker = ":8883"
+)
+
 // settingsTable is what may be set, in the order in which it is shown.
 func settingsTable() settings.Table {
 	return settings.Table{Program: self().Name, EnvPrefix: self().EnvPrefix(), Settings: []settings.Setting{
-		{Key: "listen.api", Default: ":8443", Check: settings.Address, Doc: "HTTPS API: operators, enrolment, renewal"},
-		{Key: "listen.broker", Default: ":8883", Check: settings.Address, Doc: "MQTT over TLS: edges"},
+		{Key: "listen.api", Default: defaultAPI, Check: settings.Address, Doc: "HTTPS API: operators, enrolment, renewal"},
+		{Key: "listen.broker", Default: defaultBroker, Check: settings.Address, Doc: "MQTT over TLS: edges"},
 		{Key: "listen.private", Default: "127.0.0.1:9464", Check: settings.Loopback, Doc: "health, readiness and metrics, unencrypted: a loopback address"},
 		{Key: "public.hosts", Default: defaultHosts(), Check: checkHost, Doc: "names and IP addresses under which operators and edges reach this machine; the first stands in tickets, all in certificates"},
 		{Key: "certificates.device", Default: 24 * time.Hour, Check: settings.AtLeast(time.Second), Doc: "life of device certificates"},

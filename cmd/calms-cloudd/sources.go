@@ -21,12 +21,14 @@ const (
 	pkiName      = "pki"
 	identityName = "identity"
 	backupName   = "backup"
+
+	addressesName = "addresses" // no service: see addressFile
 )
 
 // sources is what a snapshot holds, in the order of its export: what refers to
 // something stands before it. The history's session objects need ingest's keys;
 // its cursors and ingest need the devices that fleet and pki know.
-func sources(historyDB, ingestDB, fleetDB, pkiDB, identityDB *store.DB, rootKey string) []backup.Source {
+func sources(historyDB, ingestDB, fleetDB, pkiDB, identityDB *store.DB, rootKey string, public addressFile) []backup.Source {
 	return []backup.Source{
 		backup.Database(historyName, historyDB, historyMarks),
 		backup.Database(ingestName, ingestDB, ingest.Marks),
@@ -34,6 +36,7 @@ func sources(historyDB, ingestDB, fleetDB, pkiDB, identityDB *store.DB, rootKey 
 		backup.Database(pkiName, pkiDB, nil),
 		backup.Database(identityName, identityDB, nil),
 		keyFile{rootKey},
+		public,
 	}
 }
 

@@ -18,6 +18,7 @@ const (
 	alarmBackup       = "backup"
 	alarmMargin       = "replay-margin"
 	alarmFacts        = "facts-incomplete"
+	alarmAddress      = "public-address"
 	alarmCertificate  = "certificate"
 )
 
@@ -37,6 +38,7 @@ func (c *cloud) watch(ctx context.Context, report func(error)) error {
 
 func (c *cloud) look(ctx context.Context) error {
 	c.watchFacts()
+	c.watchAddress()
 	c.watchCertificates()
 	if err := c.watchBackup(ctx); err != nil {
 		return err
@@ -66,6 +68,14 @@ func (c *cloud) watchFacts() {
 		Kind: alarmFacts, Subject: backupName, Severity: alarm.Critical,
 		Text: "the restore could not read every revocation and burnt ticket: somebody who was shut out may be in again",
 		Hint: "revoke again whoever must stay out, then remove " + c.place.path(incompleteName)})
+}
+
+// watchAddress reminds of a restored cloud that answers where nobody looks.
+func (c *cloud) watchAddress() {
+	c.board.Set(c.elsewhere != "", api.Alarm{
+		Kind: alarmAddress, Subject: "api", Severity: alarm.Critical,
+		Text: "before the restore operators and edges were told of an address that this cloud does not answer to: " + c.elsewhere,
+		Hint: "set public.hosts and listen.* as they were; when nobody needs the old address any more, remove " + c.place.path(addressesFile) + " and restart"})
 }
 
 // watchCertificates tells when a listener's certificate is not renewed.
