@@ -66,6 +66,12 @@ func (u upload) Object(ctx context.Context, name wire.Hash) ([]byte, error) {
 	return object, err
 }
 
+// GiveUp declares entries of the edge's own journal lost whose objects are. An
+// imported file is left as it is: another export may hold them.
+func (u upload) GiveUp(ctx context.Context, id wire.JournalID, from uint64) error {
+	return u.with(ctx, func(j *journal.Journal) error { return j.GiveUp(ctx, id, from) })
+}
+
 // Begin begins a new journal.
 func (u upload) Begin(ctx context.Context, reason string, atLeast uint64, statements ...wire.Statement) error {
 	u.log.Warn("new journal", "reason", reason)

@@ -62,3 +62,33 @@ func TestRealScenarios(t *testing.T) {
 		})
 	}
 }
+
+// TestALostObjectCostsOnlyWhatNeedsIt takes the objects out of an edge's journal
+// before anything was sent: what nobody can open becomes a gap, and what comes
+// after it arrives.
+func TestALostObjectCostsOnlyWhatNeedsIt(t *testing.T) {
+	w := worlds(t, 1)().(*real)
+	defer w.Close()
+	e := w.edges[0]
+	do := func(kinds ...replication.Kind) {
+		t.Helper()
+		for _, k := range kinds {
+			if err := w.Apply(replication.Op{Kind: k}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	do(replication.Cut, replication.Append, replication.Append)
+	if err := e.harm(`DELETE FROM objects`); err != nil {
+		t.Fatal(err)
+	}
+	do(replication.Append, replication.Connect)
+	for range 20 {
+		do(replication.DeliverUp, replication.DeliverUp, replication.DeliverDown, replication.DeliverDown, replication.Send)
+	}
+	o := w.Observe()
+	r := o.Replicas[len(o.Replicas)-1]
+	if r.Cursor != 3 || len(r.Gaps) != 1 || r.Gaps[0] != (replication.Range{First: 1, Last: 2}) || len(o.Stored) != 1 {
+		t.Errorf("the cloud has %+v and stored %v", r, o.Stored)
+	}
+}

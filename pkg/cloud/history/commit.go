@@ -220,14 +220,18 @@ func (c *commit) storeNote(s *replica.Step) error {
 }
 
 func (c *commit) storeGap(out *replica.Outcome, gap replica.Gap) error {
-	if gap.Total < c.Total || gap.Last < gap.First {
-		return calms.Errorf(calms.KindInvalid, "gap %d to %d says that %d samples came before, the cursor says %d", gap.First, gap.Last, gap.Total, c.Total)
+	if gap.Last < gap.First {
+		return calms.Errorf(calms.KindInvalid, "gap %d to %d ends before it begins", gap.First, gap.Last)
 	}
+	// An edge whose disk is damaged may count wrongly; it must not be stuck for it.
+	gap.Total = max(gap.Total, c.Total)
 	out.Lost = gap.Total - c.Total
-	_, err := c.tx.ExecContext(c.ctx, `INSERT INTO gaps (journal, first, last, samples, since, until, reason, stored) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		c.row, gap.First, gap.Last, out.Lost, gap.Since, gap.Until, gap.Reason, time.Now().UnixNano())
+	if _, err := c.tx.ExecContext(c.ctx, `INSERT INTO gaps (journal, first, last, samples, since, until, reason, stored) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		c.row, gap.First, gap.Last, out.Lost, gap.Since, gap.Until, gap.Reason, time.Now().UnixNano()); err != nil {
+		return err
+	}
 	c.Number, c.Hash, c.Total = gap.Last, gap.Hash, gap.Total
-	return err
+	return nil
 }
 
 func (c *commit) putObjects(objects []replica.Object) error {

@@ -102,6 +102,7 @@ func (d *device) hello(ctx context.Context, payload []byte) error {
 		d.nonce, d.counter = body.Nonce, 0
 	}
 	d.current = session
+	clear(d.told) // what was deleted meanwhile is described again
 	d.alarmStatements(body.Statements)
 	return d.welcome(ctx, body.Journals)
 }

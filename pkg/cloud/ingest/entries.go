@@ -255,7 +255,7 @@ func checkColumns(number uint64, columns []batch.Column, channels int) error {
 	return nil
 }
 
-// describe tells of channels that were not told of since the start. That it
+// describe tells of channels that were not told of since the hello. That it
 // fails is no reason to refuse samples: it is tried again after a restart.
 func (d *device) describe(ctx context.Context, entries []wire.Entry) {
 	for _, e := range entries {

@@ -113,7 +113,7 @@ func (r *keyring) add(ctx context.Context, active time.Time) error {
 	id := "ik-" + calms.RandomName(10)
 	err = r.db.Update(ctx, func(tx store.Tx) error {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO ingest_keys (id, private, created, active) VALUES ($1, $2, $3, $4)`,
-			id, der, time.Now().UnixNano(), since); err != nil {
+			id, der, r.nextCreation().UnixNano(), since); err != nil {
 			return err
 		}
 		return store.Record(ctx, tx, "ingest-key.create", id, map[string]any{"active": !active.IsZero()})
@@ -122,6 +122,16 @@ func (r *keyring) add(ctx context.Context, active time.Time) error {
 		return err
 	}
 	return r.load(ctx)
+}
+
+// nextCreation is now, or just after the newest key where the clock was set
+// back: the order of creation decides which key is the newest.
+func (r *keyring) nextCreation() time.Time {
+	now := time.Now()
+	if all := r.all(); len(all) > 0 && !now.After(all[0].Created) {
+		return all[0].Created.Add(1)
+	}
+	return now
 }
 
 // confirm puts keys into use that a repository holds now.

@@ -85,6 +85,7 @@ func evictOldest(ctx context.Context, tx store.Tx, current wire.JournalID, want 
 	}
 	defer rows.Close()
 	gone := loss{reason: reasonEvicted}
+	unreadable := uint64(0) // the oldest entry, where it is damaged
 	id := wire.JournalID{Device: current.Device}
 	for freed < want && rows.Next() {
 		var number, head uint64
@@ -98,30 +99,47 @@ func evictOldest(ctx context.Context, tx store.Tx, current wire.JournalID, want 
 		}
 		copy(id.Random[:], random)
 		if !gone.take(id, number, since, until, encoded) {
+			if gone.first == 0 {
+				unreadable = number
+			}
 			break
 		}
 		freed += int64(len(encoded))
 	}
-	if err := rows.Err(); err != nil || freed == 0 {
+	if err := rows.Err(); err != nil {
 		return 0, err
 	}
 	rows.Close()
-	if _, err := tx.ExecContext(ctx, `DELETE FROM entries WHERE generation = $1 AND number BETWEEN $2 AND $3`, gone.generation, gone.first, gone.last); err != nil {
+	if freed > 0 {
+		return freed, lose(ctx, tx, gone)
+	}
+	if unreadable == 0 {
+		return 0, nil
+	}
+	damaged, err := findDamage(ctx, tx, id, unreadable)
+	if err != nil || damaged == nil {
 		return 0, err
 	}
-	return freed, writeLoss(ctx, tx, gone)
+	return 1, lose(ctx, tx, *damaged) // how much it freed will show
+}
+
+// lose drops a range of entries and notes it in the ledger.
+func lose(ctx context.Context, tx store.Tx, gone loss) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM entries WHERE generation = $1 AND number BETWEEN $2 AND $3`, gone.generation, gone.first, gone.last); err != nil {
+		return err
+	}
+	return writeLoss(ctx, tx, gone)
 }
 
 // take adds the next entry to the range, or reports false where it does not
-// follow or cannot be read; an unreadable first one is taken as damaged.
+// follow or cannot be read.
 func (l *loss) take(id wire.JournalID, number uint64, since, until int64, encoded []byte) bool {
 	if l.first != 0 && number != l.last+1 {
 		return false
 	}
 	var e wire.Entry
-	if err := wire.Decode("entry", encoded, &e); err != nil {
-		// Its hash stands in the entry after it; Damaged ranges are found on reading.
-		return false
+	if wire.Decode("entry", encoded, &e) != nil {
+		return false // its hash stands in the entry after it
 	}
 	if l.first == 0 {
 		l.generation, l.first, l.since = id.Generation, number, since

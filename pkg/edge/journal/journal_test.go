@@ -63,6 +63,14 @@ func (f fixture) append(n, size int) {
 	}
 }
 
+// alter changes the file behind the journal's back.
+func (f fixture) alter(sql string) {
+	f.t.Helper()
+	if err := f.db.Update(f.t.Context(), func(tx store.Tx) error { _, err := tx.ExecContext(f.t.Context(), sql); return err }); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 func (f fixture) read(from uint64, maxBytes int) ([]wire.Entry, *wire.Loss) {
 	f.t.Helper()
 	entries, loss, err := f.Read(f.t.Context(), f.Current(), from, maxBytes)
@@ -241,6 +249,51 @@ func TestDamageInTheMiddleBecomesALoss(t *testing.T) {
 				t.Errorf("%d entries, lost %+v", len(entries), losses)
 			}
 		})
+	}
+}
+
+func TestADamagedOldestEntryDoesNotStopEviction(t *testing.T) {
+	const limit = 1 << 20
+	f := open(t, filepath.Join(t.TempDir(), "journal.db"), Options{Limit: limit})
+	f.append(50, 10_000)
+	f.alter(`UPDATE entries SET entry = x'ff00' WHERE number = 1`)
+	f.append(200, 10_000)
+	entries, losses := f.checkChain()
+	if len(entries) > 100 || len(losses) != 2 || losses[0].Reason != reasonDamaged || losses[1].Reason != reasonEvicted {
+		t.Errorf("%d entries are held, lost %+v", len(entries), losses)
+	}
+}
+
+func TestADamagedObjectCostsOnlyWhatNeedsIt(t *testing.T) {
+	f := open(t, filepath.Join(t.TempDir(), "journal.db"), Options{})
+	f.append(3, 50)
+	other := []byte("other channels")
+	for range 3 {
+		if err := f.Append(t.Context(), f.sealer(), Record{Kind: wire.KindBatch, Samples: 1, Objects: [][]byte{other}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.alter(`UPDATE objects SET object = x'00' WHERE object = CAST('channels' AS BLOB)`)
+	name := wire.ObjectName([]byte("channels"))
+	if _, err := f.Object(t.Context(), name); calms.KindOf(err) != calms.KindNotFound {
+		t.Fatalf("a damaged object gives %v", err)
+	}
+	if err := f.GiveUp(t.Context(), f.Current(), 1); err != nil {
+		t.Fatal(err)
+	}
+	entries, losses := f.checkChain()
+	if len(entries) != 3 || len(losses) != 1 || losses[0].Last != 3 || losses[0].Total != 3 || losses[0].Reason != reasonUnreadable {
+		t.Errorf("%d entries, lost %+v", len(entries), losses)
+	}
+	f.append(1, 50) // brings the object again
+	if _, err := f.Object(t.Context(), name); err != nil {
+		t.Error(err)
+	}
+	if err := f.GiveUp(t.Context(), f.Current(), 4); err != nil {
+		t.Fatal(err)
+	}
+	if entries, _ := f.checkChain(); len(entries) != 4 {
+		t.Errorf("%d entries after giving up what can be read", len(entries))
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 
 	"go.calms.com/calms/pkg/calms"
 	"go.calms.com/calms/pkg/store"
@@ -54,7 +53,7 @@ func (j *Journal) Read(ctx context.Context, id wire.JournalID, from uint64, maxB
 }
 
 func (j *Journal) readEntries(ctx context.Context, id wire.JournalID, from uint64, maxBytes int) ([]wire.Entry, error) {
-	links, err := j.readChain(ctx, id, from, maxBytes)
+	links, err := readChain(ctx, j.db.Read(), id, from, maxBytes)
 	if err != nil || len(links) == 0 || links[0].entry.Number != from {
 		return nil, err
 	}
@@ -82,8 +81,8 @@ type link struct {
 // readChain returns the consecutive entries from the first held number at or
 // above from on, one more than maxBytes needs, so that each can be compared
 // with what the next one says of it.
-func (j *Journal) readChain(ctx context.Context, id wire.JournalID, from uint64, maxBytes int) ([]link, error) {
-	rows, err := j.db.Read().QueryContext(ctx, `SELECT number, samples, since, entry FROM entries WHERE generation = $1 AND number >= $2 ORDER BY number`, id.Generation, from)
+func readChain(ctx context.Context, tx store.Tx, id wire.JournalID, from uint64, maxBytes int) ([]link, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT number, samples, since, entry FROM entries WHERE generation = $1 AND number >= $2 ORDER BY number`, id.Generation, from)
 	if err != nil {
 		return nil, err
 	}
@@ -133,17 +132,11 @@ func (j *Journal) readLoss(ctx context.Context, id wire.JournalID, from uint64) 
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	damaged, err := j.findDamage(ctx, id, from)
+	damaged, err := findDamage(ctx, j.db.Read(), id, from)
 	if err != nil || damaged == nil {
 		return nil, err
 	}
-	err = j.db.Update(ctx, func(tx store.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM entries WHERE generation = $1 AND number BETWEEN $2 AND $3`, id.Generation, damaged.first, damaged.last); err != nil {
-			return err
-		}
-		return writeLoss(ctx, tx, *damaged)
-	})
-	if err != nil {
+	if err := j.db.Update(ctx, func(tx store.Tx) error { return lose(ctx, tx, *damaged) }); err != nil {
 		return nil, err
 	}
 	return ledger(ctx, j.db.Read(), id.Generation, from)
@@ -169,9 +162,9 @@ func ledger(ctx context.Context, tx store.Tx, generation, number uint64) (*wire.
 const lookAhead = 1 << 20
 
 // findDamage looks for the next whole entry after from.
-func (j *Journal) findDamage(ctx context.Context, id wire.JournalID, from uint64) (*loss, error) {
+func findDamage(ctx context.Context, tx store.Tx, id wire.JournalID, from uint64) (*loss, error) {
 	for next := from + 1; ; {
-		links, err := j.readChain(ctx, id, next, lookAhead)
+		links, err := readChain(ctx, tx, id, next, lookAhead)
 		if err != nil || len(links) == 0 {
 			return nil, err
 		}
@@ -179,7 +172,7 @@ func (j *Journal) findDamage(ctx context.Context, id wire.JournalID, from uint64
 			if l.whole {
 				return &loss{
 					generation: id.Generation, first: from, last: l.entry.Number - 1,
-					hash: l.entry.Prev, total: l.entry.Total - l.samples, until: l.since, reason: reasonDamaged,
+					hash: l.entry.Prev, total: l.entry.Total - min(l.samples, l.entry.Total), until: l.since, reason: reasonDamaged,
 				}, nil
 			}
 		}
@@ -213,7 +206,9 @@ func (j *Journal) HashAt(ctx context.Context, id wire.JournalID, number uint64) 
 	return loss.Hash, true, nil
 }
 
-// Object returns an object by its name, of kind not-found where it is not held.
+// Object returns an object by its name, of kind not-found where it is not held
+// or is no longer what was written. What is damaged is dropped, so that the next
+// entry that names it brings it again.
 func (j *Journal) Object(ctx context.Context, name wire.Hash) ([]byte, error) {
 	var object []byte
 	err := j.db.Read().QueryRowContext(ctx, `SELECT object FROM objects WHERE name = $1`, name[:]).Scan(&object)
@@ -221,7 +216,58 @@ func (j *Journal) Object(ctx context.Context, name wire.Hash) ([]byte, error) {
 		return nil, calms.Errorf(calms.KindNotFound, "object %s is not in the journal", name)
 	}
 	if err == nil && wire.ObjectName(object) != name {
-		return nil, fmt.Errorf("%w: object %s is not what was written", store.ErrDamaged, name)
+		return nil, j.dropObject(ctx, name)
 	}
 	return object, calms.Wrap("read journal", err)
+}
+
+func (j *Journal) dropObject(ctx context.Context, name wire.Hash) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	err := j.db.Update(ctx, func(tx store.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM objects WHERE name = $1`, name[:])
+		return err
+	})
+	if err != nil {
+		return calms.Wrap("drop damaged object", err)
+	}
+	delete(j.known, name)
+	return calms.Errorf(calms.KindNotFound, "object %s in the journal was damaged", name)
+}
+
+// reasonUnreadable is the ledger's word for whole entries that nobody can open
+// any more, because an object that they need is lost.
+const reasonUnreadable = "object lost"
+
+// GiveUp enters into the ledger the entries from a number on that need an object
+// which is no longer held, up to the first that does not. Call it when the cloud
+// has said that it lacks the object too.
+func (j *Journal) GiveUp(ctx context.Context, id wire.JournalID, from uint64) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	entries, err := j.readEntries(ctx, id, from, lookAhead)
+	if err != nil {
+		return calms.Wrap("give up entries", err)
+	}
+	gone := loss{generation: id.Generation, first: from, reason: reasonUnreadable}
+	for _, e := range entries {
+		if j.holdsObjects(e) || (id == j.head.id && e.Number == j.head.number) {
+			break // the newest entry proves where the journal ends
+		}
+		gone.last, gone.hash, gone.total = e.Number, e.Hash(id), e.Total
+	}
+	if gone.last == 0 {
+		return nil
+	}
+	err = j.db.Update(ctx, func(tx store.Tx) error { return lose(ctx, tx, gone) })
+	return calms.Wrap("give up entries", err)
+}
+
+func (j *Journal) holdsObjects(e wire.Entry) bool {
+	for _, name := range append([]wire.Hash{e.Session}, e.Objects...) {
+		if !j.known[name] {
+			return false
+		}
+	}
+	return true
 }

@@ -24,6 +24,7 @@ type Journal interface {
 	Read(ctx context.Context, id wire.JournalID, from uint64, maxBytes int) ([]wire.Entry, *wire.Loss, error)
 	HashAt(ctx context.Context, id wire.JournalID, number uint64) (hash wire.Hash, known bool, err error)
 	Object(ctx context.Context, name wire.Hash) ([]byte, error)
+	GiveUp(ctx context.Context, id wire.JournalID, from uint64) error
 	Begin(ctx context.Context, reason string, atLeast uint64, statements ...wire.Statement) error
 	State(ctx context.Context, s wire.Statement) (news bool, err error)
 	Statements(ctx context.Context) ([]wire.Statement, error)

@@ -165,6 +165,23 @@ func (c *Conversation) cursor(ctx context.Context, now time.Time, payload []byte
 			return c.leave(ctx, l.id)
 		}
 		c.advance(now, l, body)
+		return c.giveUp(ctx, l, body.Need)
+	}
+	return nil
+}
+
+// giveUp declares lost what the cloud cannot open and never will: it lacks an
+// object that is lost here too.
+func (c *Conversation) giveUp(ctx context.Context, l *lane, need []wire.Hash) error {
+	for _, name := range need {
+		_, err := c.journal.Object(ctx, name)
+		if err == nil {
+			continue
+		}
+		if calms.KindOf(err) != calms.KindNotFound {
+			return err
+		}
+		return c.journal.GiveUp(ctx, l.id, l.cursor+1)
 	}
 	return nil
 }

@@ -85,17 +85,20 @@ func (c *Conversation) sendObject(ctx context.Context, name wire.Hash) error {
 	if c.sent[name] {
 		return nil
 	}
+	c.sent[name] = true
 	object, err := c.journal.Object(ctx, name)
+	if calms.KindOf(err) == calms.KindNotFound && err != nil {
+		return nil // lost here; perhaps the cloud has it, else it will say so
+	}
 	if err != nil {
 		return err
 	}
 	// Channel lists are sealed under a session that need not be their entry's.
 	if list, err := wire.DecodeChannels(object); err == nil {
-		if err := c.sendObject(ctx, list.Session); err != nil && calms.KindOf(err) != calms.KindNotFound {
+		if err := c.sendObject(ctx, list.Session); err != nil {
 			return err
 		}
 	}
-	c.sent[name] = true
 	c.queue = append(c.queue, Message{wire.StreamObjects, wire.Encode(wire.Objects{Objects: [][]byte{object}})})
 	return nil
 }
