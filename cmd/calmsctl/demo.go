@@ -24,6 +24,7 @@ calms-cloudd and calms-edge are expected beside calmsctl. Nothing outside the de
 directory is touched, and only loopback addresses are used.`,
 		example: "calmsctl demo\ncalmsctl demo --dir /tmp/calms-demo --exit",
 		args:    noArgs,
+		exits:   []calms.Kind{calms.KindNotFound, calms.KindConflict},
 		run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			dir, _ := cmd.Flags().GetString("dir")
 			exit, _ := cmd.Flags().GetBool("exit")
@@ -36,7 +37,7 @@ directory is touched, and only loopback addresses are used.`,
 			})
 		},
 	}.command()
-	cmd.Flags().String("dir", "", "empty `directory` to keep everything in (default a new temporary one)")
+	cmd.Flags().String("dir", "", "new or empty `directory` to keep everything in (default a new temporary one)")
 	cmd.Flags().Bool("exit", false, "end when the story is told")
 	return cmd
 }

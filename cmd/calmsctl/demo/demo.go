@@ -19,7 +19,7 @@ import (
 // Options of the demo.
 type Options struct {
 	Bin    string // directory with the three programs
-	Dir    string // where everything is kept; empty is a new temporary directory
+	Dir    string // where everything is kept: missing or empty; none given is a new temporary directory
 	Stay   bool   // leave all running at the end until ctx ends
 	Colour bool
 	Out    io.Writer
@@ -52,21 +52,14 @@ func (e *edge) path() string { return "acme/ljubljana/" + e.name }
 // Run tells the story. It returns when it is told and, with Stay, ctx has ended;
 // the error says which step failed.
 func Run(ctx context.Context, options Options) error {
-	if options.Dir == "" {
-		dir, err := os.MkdirTemp("", "calms-demo-")
-		if err != nil {
-			return err
-		}
-		options.Dir = dir
+	if err := checkPrograms(options.Bin); err != nil {
+		return err
 	}
-	dir, err := filepath.Abs(options.Dir)
+	dir, err := newDir(options.Dir)
 	if err != nil {
 		return err
 	}
 	d := &demo{options: options, processes: newProcesses(options.Bin, dir), began: time.Now()}
-	if err := d.processes.check(); err != nil {
-		return err
-	}
 	defer d.stop()
 	for _, chapter := range d.story() {
 		d.title(chapter.title)
@@ -75,6 +68,30 @@ func Run(ctx context.Context, options Options) error {
 		}
 	}
 	return d.end(ctx)
+}
+
+// newDir makes the demo's directory, or takes an empty one. The story removes a
+// cloud below it, which must be the story's own.
+func newDir(given string) (string, error) {
+	if given == "" {
+		return os.MkdirTemp("", "calms-demo-")
+	}
+	dir, err := filepath.Abs(given)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", calms.Errorf(calms.KindInvalid, "make the demo's directory: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", calms.Errorf(calms.KindInvalid, "read the demo's directory: %w", err)
+	}
+	if len(entries) > 0 {
+		return "", calms.Errorf(calms.KindConflict, "%s is not empty, it holds %s", dir, entries[0].Name()).
+			WithHint("name a directory that does not exist yet, or leave out --dir")
+	}
+	return dir, nil
 }
 
 func (d *demo) stop() {

@@ -38,17 +38,17 @@ func newProcesses(bin, dir string) *processes {
 }
 
 // program is the path of one of the project's programs.
-func (p *processes) program(name string) string {
+func program(bin, name string) string {
 	if runtime.GOOS == "windows" {
 		name += ".exe"
 	}
-	return filepath.Join(p.bin, name)
+	return filepath.Join(bin, name)
 }
 
-// check sees to it that all programs are there.
-func (p *processes) check() error {
+// checkPrograms sees to it that all programs are there.
+func checkPrograms(bin string) error {
 	for _, name := range []string{"calmsctl", "calms-cloudd", "calms-edge"} {
-		if _, err := os.Stat(p.program(name)); err != nil {
+		if _, err := os.Stat(program(bin, name)); err != nil {
 			return calms.Errorf(calms.KindNotFound, "the demo needs %s beside calmsctl: %w", name, err).WithHint("make demo")
 		}
 	}
@@ -57,7 +57,7 @@ func (p *processes) check() error {
 
 func (p *processes) command(ctx context.Context, line string) *exec.Cmd {
 	words := strings.Fields(line)
-	cmd := exec.CommandContext(ctx, p.program(words[0]), words[1:]...)
+	cmd := exec.CommandContext(ctx, program(p.bin, words[0]), words[1:]...)
 	cmd.Dir, cmd.Env = p.dir, p.env
 	return cmd
 }
