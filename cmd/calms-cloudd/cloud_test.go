@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,8 +18,12 @@ import (
 
 	"go.calms.com/calms/pkg/api"
 	"go.calms.com/calms/pkg/calms"
+	"go.calms.com/calms/pkg/cloud/history"
+	"go.calms.com/calms/pkg/cloud/ingest"
 	"go.calms.com/calms/pkg/daemon"
 	"go.calms.com/calms/pkg/escrow"
+	"go.calms.com/calms/pkg/replica"
+	"go.calms.com/calms/pkg/wire"
 )
 
 // running is a daemon in this process.
@@ -205,6 +210,62 @@ func TestSamplesFromEnrolmentToExport(t *testing.T) {
 	if _, err := enrolWith(t, ticket, newEdgeKey(t)); calms.KindOf(err) != calms.KindConflict {
 		t.Errorf("a used ticket with another key: %v", err)
 	}
+}
+
+func TestAlarmsAreRaisedAgainAndCleared(t *testing.T) {
+	fixPorts(t)
+	cloud := start(t, serveOptions{data: filepath.Join(t.TempDir(), "data")})
+	cloud.ready()
+	c := operatorOf(t, cloud.dir)
+	const path = "acme/ljubljana/comp-3"
+	ticket := provision(t, c, path)
+	e := enrolEdge(t, ticket)
+	l, _ := e.talk()
+	e.measure(begin, 1)
+	l.deliver(0)
+	if _, err := enrolWith(t, ticket, newEdgeKey(t)); calms.KindOf(err) != calms.KindConflict {
+		t.Errorf("a used ticket with another key: %v", err)
+	}
+	if !stands(t, c, api.ClearAlarmRequest{Kind: "ticket-misused", Subject: path}) {
+		t.Errorf("no alarm names the device's path: %+v", must[[]api.Alarm](t)(c.ListAlarms(t.Context())))
+	}
+	cloud.halt()
+	lose(t, cloud.dir, calms.DeviceID(e.enrollment.DeviceID))
+
+	again := start(t, serveOptions{data: cloud.dir})
+	again.ready()
+	loss := api.ClearAlarmRequest{Kind: ingest.AlarmLoss, Subject: path}
+	eventually(t, "the loss is told again after a start", func() bool { return stands(t, c, loss) })
+	if a := must[api.Alarm](t)(c.ClearAlarm(t.Context(), loss)); !strings.Contains(a.Text, "tail-lost") {
+		t.Errorf("cleared %+v", a)
+	}
+	if stands(t, c, loss) {
+		t.Error("a cleared alarm stands")
+	}
+	if _, err := c.ClearAlarm(t.Context(), loss); calms.KindOf(err) != calms.KindNotFound {
+		t.Errorf("an alarm that does not stand is cleared: %v", err)
+	}
+	if _, err := c.ClearAlarm(t.Context(), api.ClearAlarmRequest{Kind: "loss"}); calms.KindOf(err) != calms.KindInvalid {
+		t.Errorf("an alarm without a subject is cleared: %v", err)
+	}
+}
+
+// lose notes in the history of a stopped cloud that a device lost something.
+func lose(t *testing.T, dir string, device calms.DeviceID) {
+	t.Helper()
+	h := must[*history.History](t)(history.Open(t.Context(), filepath.Join(dir, "history.db")))
+	defer h.Close()
+	id := must[[]replica.Journal](t)(h.Journals(t.Context(), device))[0].ID
+	if err := h.Seen(t.Context(), nil, []wire.Statement{{Kind: wire.StatementTailLost, Journal: id, Number: 1, Reason: "torn"}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func stands(t *testing.T, c *api.Client, alarm api.ClearAlarmRequest) bool {
+	t.Helper()
+	return slices.ContainsFunc(must[[]api.Alarm](t)(c.ListAlarms(t.Context())), func(a api.Alarm) bool {
+		return a.Kind == alarm.Kind && a.Subject == alarm.Subject
+	})
 }
 
 func TestRevocationCutsAtOnce(t *testing.T) {

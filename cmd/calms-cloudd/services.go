@@ -44,6 +44,7 @@ type cloud struct {
 	certificates struct{ api, broker *certs.Renewer }
 	ready        *readiness
 	cut          *cutter
+	lookNow      chan struct{}             // wakes the watch
 	snapshot     atomic.Pointer[time.Time] // of the newest complete one, as the watch saw it
 	newOperator  bool                      // the first operator was made at this start
 }
@@ -54,6 +55,7 @@ func openCloud(ctx context.Context, c *cloud) error {
 	c.board = alarm.NewBoard(c.log)
 	c.ready = newReadiness()
 	c.cut = &cutter{}
+	c.lookNow = make(chan struct{}, 1)
 	for _, open := range []func(context.Context) error{
 		c.openIdentity, c.openBackup, c.openPKI, c.openFleet, c.openHistory, c.openIngest, c.openBroker, c.makeOperator,
 	} {
@@ -108,7 +110,7 @@ func (c *cloud) openFleet(ctx context.Context) error {
 		CA:     certs.FingerprintOf(root),
 		URL:    c.doors.apiURL(c.config),
 		Facts:  c.backup.Facts(),
-		Raise:  c.board.Raise,
+		Raise:  c.raiseAtPath,
 	})
 	return err
 }
@@ -123,7 +125,7 @@ func (c *cloud) openIngest(ctx context.Context) (err error) {
 		History: c.history,
 		Devices: devices{c.pki, c.fleet},
 		Link:    downlink{c},
-		Alarms:  c.board,
+		Alarms:  lossAlarms{c.board},
 		Log:     c.log.With("service", "ingest"),
 	})
 	if err != nil {

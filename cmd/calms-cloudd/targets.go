@@ -94,7 +94,7 @@ func (c *cloud) runAPI(ctx context.Context, report func(error), stdout io.Writer
 		History:    c.history,
 		Broker:     connections{c.broker},
 		Margins:    c,
-		Alarms:     c.board,
+		Alarms:     alarms{c},
 		Backup:     c.backup,
 		Enrollment: enrollment{c},
 		Status:     c,

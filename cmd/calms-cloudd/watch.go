@@ -7,7 +7,6 @@ import (
 	"go.calms.com/calms/pkg/api"
 	"go.calms.com/calms/pkg/calms"
 	"go.calms.com/calms/pkg/cloud/alarm"
-	"go.calms.com/calms/pkg/cloud/ingest"
 	"go.calms.com/calms/pkg/replica"
 )
 
@@ -24,13 +23,18 @@ const (
 
 const watchPause = 5 * time.Second
 
-// watch looks at the services now and then and keeps the board of alarms true.
+// watch looks at the services now and then, and at once when it is woken, and
+// keeps the board of alarms true.
 func (c *cloud) watch(ctx context.Context, report func(error)) error {
+	if err := c.remember(ctx); err != nil {
+		return calms.Wrap("raise the alarms of before the start", err)
+	}
 	for {
 		report(c.look(ctx))
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-c.lookNow:
 		case <-time.After(watchPause):
 		}
 	}
@@ -90,8 +94,7 @@ func (c *cloud) watchCertificates() {
 	}
 }
 
-// watchDevices looks at the journals of all devices: at replay margins, and at
-// quarantines, which a start has forgotten.
+// watchDevices looks at the replay margins of all devices.
 func (c *cloud) watchDevices(ctx context.Context) error {
 	known, err := c.fleet.Devices(ctx, "")
 	if err != nil {
@@ -102,14 +105,7 @@ func (c *cloud) watchDevices(ctx context.Context) error {
 		return err
 	}
 	for _, device := range known {
-		own := journals[calms.DeviceID(device.ID)]
-		c.watchMargin(device, own)
-		for _, j := range own {
-			if j.Forked != "" {
-				c.board.Raise(ingest.AlarmFork, device.Path, alarm.Critical,
-					"journal "+j.ID.Name()+" has forked: "+j.Forked, "look for a copied disk: calmsctl device get "+device.Path)
-			}
-		}
+		c.watchMargin(device, journals[calms.DeviceID(device.ID)])
 	}
 	return nil
 }

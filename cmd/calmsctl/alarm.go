@@ -10,7 +10,7 @@ import (
 )
 
 func newAlarm(a *app) *cobra.Command {
-	return group("alarm", "Show what somebody should look at", "calmsctl alarm list", newAlarmList(a))
+	return group("alarm", "Show what somebody should look at, and end what was looked at", "calmsctl alarm list\ncalmsctl alarm clear loss acme/ljubljana/comp-3", newAlarmList(a), newAlarmClear(a))
 }
 
 func newAlarmList(a *app) *cobra.Command {

@@ -1,6 +1,6 @@
-// Package alarm is the board of active alarms. The board forgets when the
-// process ends: the fact behind an alarm belongs to the service that saw it,
-// which raises it again at start.
+// Package alarm is the board of active alarms. It is in memory, and forgets when
+// the process ends: the fact behind an alarm belongs to the service that saw it.
+// Who owns the board raises again at start what those facts still tell.
 package alarm
 
 import (
@@ -24,16 +24,27 @@ const (
 type Board struct {
 	log *slog.Logger
 
-	mu     sync.Mutex
-	active map[key]api.Alarm // guarded by mu
+	mu        sync.Mutex
+	active    map[key]api.Alarm // guarded by mu
+	dismissed map[fact]bool     // guarded by mu
 }
 
 type key struct{ kind, subject string }
 
+// fact is one cause of an alarm.
+type fact struct {
+	key
+	text string
+}
+
+// maxDismissed bounds the memory for what was dismissed. Above it all of it is
+// forgotten, so that some facts are told again.
+const maxDismissed = 10_000
+
 // NewBoard makes an empty board. Every alarm that comes or goes is one line in
 // log, so that nobody needs the API to see it.
 func NewBoard(log *slog.Logger) *Board {
-	return &Board{log: log, active: map[key]api.Alarm{}}
+	return &Board{log: log, active: map[key]api.Alarm{}, dismissed: map[fact]bool{}}
 }
 
 // Raise puts an alarm on the board. Where it is there already its text,
@@ -41,6 +52,11 @@ func NewBoard(log *slog.Logger) *Board {
 func (b *Board) Raise(kind, subject, severity, text, hint string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.raise(kind, subject, severity, text, hint)
+}
+
+// raise is called with mu held.
+func (b *Board) raise(kind, subject, severity, text, hint string) {
 	k := key{kind, subject}
 	old, stood := b.active[k]
 	since := old.Since
@@ -49,6 +65,16 @@ func (b *Board) Raise(kind, subject, severity, text, hint string) {
 		b.log.Error("alarm raised", "kind", kind, "subject", subject, "severity", severity, "text", text, "hint", hint)
 	}
 	b.active[k] = api.Alarm{Kind: kind, Subject: subject, Severity: severity, Text: text, Hint: hint, Since: since}
+}
+
+// Remind is [Board.Raise] for a fact of the past that is told again and again: it
+// does nothing where an alarm with this text was dismissed.
+func (b *Board) Remind(kind, subject, severity, text, hint string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.dismissed[fact{key{kind, subject}, text}] {
+		b.raise(kind, subject, severity, text, hint)
+	}
 }
 
 // Clear takes an alarm off the board; it does nothing where there is none.
@@ -60,6 +86,23 @@ func (b *Board) Clear(kind, subject string) {
 		b.log.Info("alarm cleared", "kind", kind, "subject", subject, "lasted", time.Since(old.Since).Round(time.Second))
 		delete(b.active, k)
 	}
+}
+
+// Dismiss takes an alarm off the board because somebody has looked, and returns
+// it. Whoever finds its cause again raises it again, see also [Board.Remind].
+func (b *Board) Dismiss(kind, subject string) (dismissed api.Alarm, stood bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	k := key{kind, subject}
+	dismissed, stood = b.active[k]
+	if stood {
+		if len(b.dismissed) >= maxDismissed {
+			clear(b.dismissed)
+		}
+		b.dismissed[fact{k, dismissed.Text}] = true
+		delete(b.active, k)
+	}
+	return dismissed, stood
 }
 
 // Set raises the alarm where on says so, and else clears it.

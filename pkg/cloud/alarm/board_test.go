@@ -65,6 +65,34 @@ func TestSet(t *testing.T) {
 	}
 }
 
+func TestDismiss(t *testing.T) {
+	b := newBoard(t)
+	if _, stood := b.Dismiss("loss", "acme/a/b"); stood {
+		t.Error("an alarm stood on an empty board")
+	}
+	b.Raise("loss", "acme/a/b", Critical, "7 samples", "")
+	b.Raise("loss", "acme/a/c", Critical, "8 samples", "")
+	if a, stood := b.Dismiss("loss", "acme/a/b"); !stood || a.Text != "7 samples" {
+		t.Errorf("dismissed %+v, %v", a, stood)
+	}
+	if got := b.Active(); len(got) != 1 || got[0].Subject != "acme/a/c" {
+		t.Errorf("%v stands", got)
+	}
+	b.Remind("loss", "acme/a/b", Critical, "7 samples", "")
+	if got := b.Active(); len(got) != 1 {
+		t.Errorf("what was dismissed is told again: %v", got)
+	}
+	b.Remind("loss", "acme/a/b", Critical, "9 samples", "")
+	if got := b.Active(); len(got) != 2 {
+		t.Errorf("another loss is not told: %v", got)
+	}
+	b.Dismiss("loss", "acme/a/b")
+	b.Raise("loss", "acme/a/b", Critical, "7 samples", "")
+	if got := b.Active(); len(got) != 2 {
+		t.Errorf("an alarm does not come back: %v", got)
+	}
+}
+
 func TestConcurrentUse(t *testing.T) {
 	b := newBoard(t)
 	var wg sync.WaitGroup

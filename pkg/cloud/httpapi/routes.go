@@ -14,6 +14,7 @@ import (
 const (
 	StatusRead      calms.Action = "status:read"
 	AlarmRead       calms.Action = "alarm:read"
+	AlarmClear      calms.Action = "alarm:clear"
 	OrgRead         calms.Action = "org:read"
 	OrgCreate       calms.Action = "org:create"
 	OrgDelete       calms.Action = "org:delete"
@@ -39,7 +40,7 @@ const (
 // Actions lists every action, for whoever grants them all.
 func Actions() []calms.Action {
 	return []calms.Action{
-		StatusRead, AlarmRead, OrgRead, OrgCreate, OrgDelete, SiteRead, SiteCreate, SiteDelete,
+		StatusRead, AlarmRead, AlarmClear, OrgRead, OrgCreate, OrgDelete, SiteRead, SiteCreate, SiteDelete,
 		DeviceRead, DeviceCreate, DeviceDelete, DeviceProvision, DeviceRevoke,
 		ChannelRead, ChannelCreate, ChannelDelete, DataRead, BackupRead, BackupCreate, BackupSetup, KeyRead, KeyRotate,
 	}
@@ -68,6 +69,7 @@ func (d *door) ownRoutes() {
 	add(d, route{get, "/v1/healthz", "health", public, "Whether the process answers"}, d.healthz)
 	add(d, route{get, "/v1/status", "status", StatusRead, "One look at the whole installation"}, d.status)
 	add(d, route{get, "/v1/alarms", "list-alarms", AlarmRead, "Active alarms"}, d.alarms)
+	add(d, route{post, "/v1/alarms/clear", "clear-alarm", AlarmClear, "End an alarm that somebody has looked at"}, d.clearAlarm)
 }
 
 func (d *door) fleetRoutes() {

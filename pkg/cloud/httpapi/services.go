@@ -108,6 +108,9 @@ type Margins interface {
 // Alarms is the board of active alarms.
 type Alarms interface {
 	Active() []api.Alarm
+	// Clear ends an alarm, audited, and returns it; the kind is
+	// [calms.KindNotFound] where none stands.
+	Clear(ctx context.Context, kind, subject string) (api.Alarm, error)
 }
 
 // Backup makes snapshots into a repository.

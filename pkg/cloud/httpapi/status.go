@@ -28,7 +28,3 @@ func (d *door) status(ctx context.Context, _ *atRoot) (api.Status, error) {
 	}
 	return status, err
 }
-
-func (d *door) alarms(context.Context, *atRoot) (api.Page[api.Alarm], error) {
-	return api.Page[api.Alarm]{Items: d.Alarms.Active()}, nil
-}
