@@ -119,3 +119,14 @@ func TestError(t *testing.T) {
 		}
 	}
 }
+
+func TestPathErrorsStayReadable(t *testing.T) {
+	for _, s := range []string{strings.Repeat("a", 100_000), strings.Repeat("č", 100_000), strings.Repeat("a/", 50_000)} {
+		if _, err := ParsePath(s); err == nil || len(err.Error()) > 1000 {
+			t.Errorf("a path of %d bytes has an error of %d", len(s), len(err.Error()))
+		}
+	}
+	if _, err := ParsePathAt("acme/x", LevelOrganisation); err == nil || !strings.Contains(err.Error(), "names a site, an organisation is needed") {
+		t.Errorf("ParsePathAt = %v", err)
+	}
+}

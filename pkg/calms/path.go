@@ -26,6 +26,17 @@ func (l Level) String() string {
 	return names[l]
 }
 
+// WithArticle is the level's name for a sentence: "an organisation".
+func (l Level) WithArticle() string {
+	switch l {
+	case LevelRoot:
+		return "the root"
+	case LevelOrganisation:
+		return "an " + l.String()
+	}
+	return "a " + l.String()
+}
+
 // MaxSegment is the longest allowed path segment, in bytes. It is the limit of
 // a DNS label, so that a segment can stand in a host name.
 const MaxSegment = 63
@@ -44,11 +55,11 @@ func ParsePath(s string) (Path, error) {
 	}
 	segments := strings.Split(s, "/")
 	if len(segments) > int(LevelChannel) {
-		return "", Errorf(KindInvalid, "path %q has %d segments, at most %d are allowed (organisation/site/device/channel)", s, len(segments), int(LevelChannel))
+		return "", Errorf(KindInvalid, "path %q has %d segments, at most %d are allowed (organisation/site/device/channel)", shortened(s), len(segments), int(LevelChannel))
 	}
 	for i, segment := range segments {
 		if err := checkSegment(segment); err != nil {
-			return "", Errorf(KindInvalid, "path %q: %s %s", s, Level(i+1), err.Error())
+			return "", Errorf(KindInvalid, "path %q: %s %s", shortened(s), Level(i+1), err.Error())
 		}
 	}
 	return Path(s), nil
@@ -61,7 +72,7 @@ func ParsePathAt(s string, level Level) (Path, error) {
 		return "", err
 	}
 	if p.Level() != level {
-		return "", Errorf(KindInvalid, "path %q names a %s, a %s is needed (%s)", s, p.Level(), level, level.example())
+		return "", Errorf(KindInvalid, "path %q names %s, %s is needed (%s)", s, p.Level().WithArticle(), level.WithArticle(), level.example())
 	}
 	return p, nil
 }
@@ -71,12 +82,21 @@ func (l Level) example() string {
 	return "such as " + strings.Join(segments[:min(max(int(l), 0), len(segments))], "/")
 }
 
+// shortened keeps an error readable whose cause is a text of any length.
+func shortened(s string) string {
+	const most = int(LevelChannel) * (MaxSegment + 1) // every valid path, whole
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
 func checkSegment(s string) error {
 	if s == "" {
 		return fmt.Errorf("is empty")
 	}
 	if len(s) > MaxSegment {
-		return fmt.Errorf("%q is longer than %d characters", s, MaxSegment)
+		return fmt.Errorf("%q is longer than %d characters", shortened(s), MaxSegment)
 	}
 	for i := range len(s) {
 		c := s[i]
