@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"go.calms.com/calms/pkg/calms"
 )
@@ -55,12 +56,18 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		return response, nil
 	}
 	defer response.Body.Close()
+	if response.StatusCode < 400 {
+		return nil, calms.Errorf(calms.KindInvalid, "%s sends elsewhere (%s): it is not the address of the cloud itself", c.base.Host, response.Status).
+			WithHint("check the URL: calmsctl context show; redirects are not followed, because the key goes to the given host only")
+	}
 	return nil, problemOf(response)
 }
 
 func (c *Client) request(ctx context.Context, method, path string, query url.Values, body any) (*http.Request, error) {
-	target := *c.base
-	target.Path += path
+	target, err := c.target(path)
+	if err != nil {
+		return nil, err
+	}
 	target.RawQuery = query.Encode()
 	var content io.Reader
 	if body != nil {
@@ -76,6 +83,23 @@ func (c *Client) request(ctx context.Context, method, path string, query url.Val
 	}
 	c.setHeaders(request)
 	return request, nil
+}
+
+// target is the address of an escaped path. Segments that servers normalise away
+// cannot be escaped: the request would go to another route, or in a circle.
+func (c *Client) target(path string) (*url.URL, error) {
+	for _, segment := range strings.Split(path, "/")[1:] {
+		if segment == "" || segment == "." || segment == ".." {
+			return nil, calms.Errorf(calms.KindInvalid, "%q is no name that anything can have", segment)
+		}
+	}
+	target := *c.base
+	target.RawPath = c.base.EscapedPath() + path
+	var err error
+	if target.Path, err = url.PathUnescape(target.RawPath); err != nil {
+		return nil, calms.Errorf(calms.KindInternal, "%w", err)
+	}
+	return &target, nil
 }
 
 func (c *Client) setHeaders(request *http.Request) {

@@ -27,6 +27,9 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 		return calms.Errorf(calms.KindInterrupted, "interrupted: %w", context.Canceled)
 	case isTimeout(ctx, err):
 		return calms.Errorf(calms.KindTimeout, "no answer from %s in time: %w", c.base.Host, err).WithHint("try again, or allow more with --timeout")
+	case isRecovering(err):
+		return calms.Errorf(calms.KindUnavailable, "%s is in recovery mode, as its certificate says: %w", c.base.Host, err).
+			WithHint("calmsctl restore --recovery-file FILE --identity FILE")
 	case isUntrusted(err):
 		return calms.Errorf(calms.KindUnreachable, "%s is not the cloud that was expected: %w", c.base.Host, err).
 			WithHint("check the address; a reinstalled cloud has new authorities and writes a new operator file")
@@ -53,6 +56,15 @@ func (c *Client) broken(ctx context.Context, err error) error {
 func isTimeout(ctx context.Context, err error) bool {
 	var network net.Error
 	return errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
+}
+
+// recoveryName is the name in the certificate that a daemon in recovery mode
+// makes for itself. Nobody vouches for it: it is a hint for people.
+const recoveryName = "recovery"
+
+func isRecovering(err error) bool {
+	refused, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok && refused.UnverifiedCertificates[0].Subject.CommonName == recoveryName
 }
 
 func isUntrusted(err error) bool {

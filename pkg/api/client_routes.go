@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.calms.com/calms/pkg/calms"
@@ -48,12 +49,12 @@ func (c *Client) ListOrgs(ctx context.Context, prefix calms.Path) ([]Org, error)
 
 // GetOrg is GET /v1/orgs/{org}.
 func (c *Client) GetOrg(ctx context.Context, path calms.Path) (Org, error) {
-	return call[Org](ctx, c, "GET", "/v1/orgs/"+string(path), nil, nil)
+	return call[Org](ctx, c, "GET", "/v1/orgs/"+escaped(path), nil, nil)
 }
 
 // DeleteOrg is DELETE /v1/orgs/{org}.
 func (c *Client) DeleteOrg(ctx context.Context, path calms.Path) error {
-	return c.remove(ctx, "/v1/orgs/"+string(path))
+	return c.remove(ctx, "/v1/orgs/"+escaped(path))
 }
 
 // CreateSite is POST /v1/sites.
@@ -68,12 +69,12 @@ func (c *Client) ListSites(ctx context.Context, prefix calms.Path) ([]Site, erro
 
 // GetSite is GET /v1/sites/{org}/{site}.
 func (c *Client) GetSite(ctx context.Context, path calms.Path) (Site, error) {
-	return call[Site](ctx, c, "GET", "/v1/sites/"+string(path), nil, nil)
+	return call[Site](ctx, c, "GET", "/v1/sites/"+escaped(path), nil, nil)
 }
 
 // DeleteSite is DELETE /v1/sites/{org}/{site}.
 func (c *Client) DeleteSite(ctx context.Context, path calms.Path) error {
-	return c.remove(ctx, "/v1/sites/"+string(path))
+	return c.remove(ctx, "/v1/sites/"+escaped(path))
 }
 
 // CreateDevice is POST /v1/devices.
@@ -88,22 +89,22 @@ func (c *Client) ListDevices(ctx context.Context, prefix calms.Path) ([]Device, 
 
 // GetDevice is GET /v1/devices/{org}/{site}/{device}.
 func (c *Client) GetDevice(ctx context.Context, path calms.Path) (Device, error) {
-	return call[Device](ctx, c, "GET", "/v1/devices/"+string(path), nil, nil)
+	return call[Device](ctx, c, "GET", "/v1/devices/"+escaped(path), nil, nil)
 }
 
 // DeleteDevice is DELETE /v1/devices/{org}/{site}/{device}.
 func (c *Client) DeleteDevice(ctx context.Context, path calms.Path) error {
-	return c.remove(ctx, "/v1/devices/"+string(path))
+	return c.remove(ctx, "/v1/devices/"+escaped(path))
 }
 
 // ProvisionDevice is POST /v1/devices/{org}/{site}/{device}/provision.
 func (c *Client) ProvisionDevice(ctx context.Context, path calms.Path, request ProvisionRequest) (Provisioned, error) {
-	return call[Provisioned](ctx, c, "POST", "/v1/devices/"+string(path)+"/provision", nil, request)
+	return call[Provisioned](ctx, c, "POST", "/v1/devices/"+escaped(path)+"/provision", nil, request)
 }
 
 // RevokeDevice is POST /v1/devices/{org}/{site}/{device}/revoke.
 func (c *Client) RevokeDevice(ctx context.Context, path calms.Path, request RevokeRequest) (Revoked, error) {
-	return call[Revoked](ctx, c, "POST", "/v1/devices/"+string(path)+"/revoke", nil, request)
+	return call[Revoked](ctx, c, "POST", "/v1/devices/"+escaped(path)+"/revoke", nil, request)
 }
 
 // CreateChannel is POST /v1/channels.
@@ -118,12 +119,12 @@ func (c *Client) ListChannels(ctx context.Context, prefix calms.Path) ([]Channel
 
 // GetChannel is GET /v1/channels/{org}/{site}/{device}/{channel}.
 func (c *Client) GetChannel(ctx context.Context, path calms.Path) (Channel, error) {
-	return call[Channel](ctx, c, "GET", "/v1/channels/"+string(path), nil, nil)
+	return call[Channel](ctx, c, "GET", "/v1/channels/"+escaped(path), nil, nil)
 }
 
 // DeleteChannel is DELETE /v1/channels/{org}/{site}/{device}/{channel}.
 func (c *Client) DeleteChannel(ctx context.Context, path calms.Path) error {
-	return c.remove(ctx, "/v1/channels/"+string(path))
+	return c.remove(ctx, "/v1/channels/"+escaped(path))
 }
 
 // Query is GET /v1/data/query: the newest samples of one channel in a range.
@@ -165,13 +166,13 @@ func (c *Client) CreateSnapshot(ctx context.Context) (Snapshot, error) {
 
 // GetSnapshot is GET /v1/backup/snapshots/{id}.
 func (c *Client) GetSnapshot(ctx context.Context, id string) (Snapshot, error) {
-	return call[Snapshot](ctx, c, "GET", "/v1/backup/snapshots/"+id, nil, nil)
+	return call[Snapshot](ctx, c, "GET", "/v1/backup/snapshots/"+url.PathEscape(id), nil, nil)
 }
 
 // VerifySnapshot is POST /v1/backup/snapshots/{id}/verify. It reads the whole
 // snapshot, so only ctx bounds it.
 func (c *Client) VerifySnapshot(ctx context.Context, id string) (Verification, error) {
-	return callSlow[Verification](ctx, c, "POST", "/v1/backup/snapshots/"+id+"/verify", nil, nil)
+	return callSlow[Verification](ctx, c, "POST", "/v1/backup/snapshots/"+url.PathEscape(id)+"/verify", nil, nil)
 }
 
 // Recovery is GET /v1/recovery, of a daemon in recovery mode.
@@ -187,6 +188,16 @@ func (c *Client) Restore(ctx context.Context, request RestoreRequest) (Recovery,
 func list[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
 	page, err := call[Page[T]](ctx, c, "GET", path, query, nil)
 	return page.Items, err
+}
+
+// escaped is a path as part of an address, so that whatever was typed stays in
+// its segments.
+func escaped(path calms.Path) string {
+	segments := strings.Split(string(path), "/")
+	for i := range segments {
+		segments[i] = url.PathEscape(segments[i])
+	}
+	return strings.Join(segments, "/")
 }
 
 func below(prefix calms.Path) url.Values {

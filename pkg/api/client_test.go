@@ -77,8 +77,47 @@ func TestProblemBecomesError(t *testing.T) {
 	if !ok || problem.RequestID != "r-2" || calms.KindOf(err) != calms.KindUnavailable {
 		t.Errorf("a proxy's page became %#v", err)
 	}
-	if _, err = client.GetOrg(t.Context(), "moved"); err == nil || !strings.Contains(err.Error(), "302") {
+	if _, err = client.GetOrg(t.Context(), "moved"); err == nil || !strings.Contains(err.Error(), "302") || calms.HintOf(err) == "" {
 		t.Errorf("a redirect became %v: it must not be followed", err)
+	}
+}
+
+// TestNamesStayInTheirPlace: what a user typed reaches no other route.
+func TestNamesStayInTheirPlace(t *testing.T) {
+	var asked atomic.Pointer[string]
+	cloud := serve(t, newAuthority(t, "root"), func(w http.ResponseWriter, r *http.Request) {
+		asked.Store(&r.RequestURI)
+		_, _ = io.WriteString(w, "{}")
+	})
+	client := dial(t, cloud, func(c *api.Config) { c.URL += "/base/" })
+	for id, want := range map[string]string{
+		"../../etc/passwd": "/base/v1/backup/snapshots/..%2F..%2Fetc%2Fpasswd",
+		"a?b#c d%2F":       "/base/v1/backup/snapshots/a%3Fb%23c%20d%252F",
+		"20260801T120000Z": "/base/v1/backup/snapshots/20260801T120000Z",
+	} {
+		if _, err := client.GetSnapshot(t.Context(), id); err != nil || *asked.Load() != want {
+			t.Errorf("GetSnapshot(%q) asked for %s, %v, want %s", id, *asked.Load(), err, want)
+		}
+	}
+	if _, err := client.GetDevice(t.Context(), "a/b?x/c"); err != nil || *asked.Load() != "/base/v1/devices/a/b%3Fx/c" {
+		t.Errorf("GetDevice asked for %s, %v", *asked.Load(), err)
+	}
+	asked.Store(nil)
+	for _, id := range []string{"", ".", ".."} {
+		if _, err := client.GetSnapshot(t.Context(), id); calms.KindOf(err) != calms.KindInvalid || asked.Load() != nil {
+			t.Errorf("GetSnapshot(%q) = %v", id, err)
+		}
+	}
+}
+
+// TestRecoveryModeIsTold: the certificate of a daemon in recovery mode is refused
+// like any other, with the way out.
+func TestRecoveryModeIsTold(t *testing.T) {
+	cloud := serve(t, newAuthority(t, "root"), func(http.ResponseWriter, *http.Request) { t.Error("the request was sent") }, "recovery")
+	client := dial(t, cloud, func(c *api.Config) { c.CA = newAuthority(t, "cloud").rootPEM })
+	_, err := client.Status(t.Context())
+	if calms.KindOf(err) != calms.KindUnavailable || !strings.Contains(err.Error(), "in recovery mode") || !strings.HasPrefix(calms.HintOf(err), "calmsctl restore") {
+		t.Errorf("Status = %v (%s)", err, calms.KindOf(err))
 	}
 }
 

@@ -50,9 +50,10 @@ func (a *authority) fingerprint() [32]byte { return sha256.Sum256(a.root.Raw) }
 
 func (c *cloud) leafFingerprint() [32]byte { return sha256.Sum256(c.leaf) }
 
-func serve(t *testing.T, a *authority, handler http.HandlerFunc) *cloud {
+// serve starts a server whose certificate has the first of the names, or "server".
+func serve(t *testing.T, a *authority, handler http.HandlerFunc, names ...string) *cloud {
 	t.Helper()
-	key, leaf := newKey(t), template("server")
+	key, leaf := newKey(t), template(append(names, "server")[0])
 	leaf.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	raw := sign(t, leaf, a.root, key, a.key)
