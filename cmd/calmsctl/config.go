@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -155,15 +156,65 @@ func (c *config) target(path, name string) (api.Config, error) {
 	return target, nil
 }
 
-// save writes a file that only its owner reads, in a directory that is made
-// where it does not exist.
+// changeConfig changes the configuration file as it is now, not as it was when
+// the command began: another calmsctl may have changed it since. Nobody else
+// reads and writes it, or the keys, while change runs.
+func (a *app) changeConfig(change func(*config) error) error {
+	if err := os.MkdirAll(filepath.Dir(a.path), 0o700); err != nil {
+		return calms.Errorf(calms.KindInvalid, "%w", err)
+	}
+	unlock, err := lockFile(filepath.Join(filepath.Dir(a.path), ".lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	current, err := readConfig(a.path)
+	if err != nil {
+		return err
+	}
+	a.config = current
+	if err := change(current); err != nil {
+		return err
+	}
+	return save(a.path, current)
+}
+
+// lockPatience is how long to wait for another calmsctl, which holds the lock
+// for as long as it writes two small files.
+const lockPatience = 5 * time.Second
+
+// lockFile waits until a file is this process's alone. The system unlocks it when
+// the process ends, however it ends; the file stays.
+func lockFile(path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, calms.Errorf(calms.KindInvalid, "%w", err)
+	}
+	for end := time.Now().Add(lockPatience); ; time.Sleep(10 * time.Millisecond) {
+		taken, err := tryLock(file)
+		if taken {
+			return func() { file.Close() }, nil
+		}
+		if err != nil || time.Now().After(end) {
+			file.Close()
+			return nil, lockError(path, err)
+		}
+	}
+}
+
+func lockError(path string, err error) error {
+	if err != nil {
+		return calms.Errorf(calms.KindInternal, "lock %s: %w", path, err)
+	}
+	return calms.Errorf(calms.KindConflict, "another calmsctl is changing the configuration: it holds %s", path).
+		WithHint("wait for it to end, and try again")
+}
+
+// save writes a file that only its owner reads.
 func save(path string, content any) error {
 	data, err := yaml.Marshal(content)
 	if err != nil {
 		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return calms.Errorf(calms.KindInvalid, "%w", err)
 	}
 	return calms.Wrap("write "+path, durable.WriteFile(path, data, 0o600))
 }

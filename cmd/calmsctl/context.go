@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"slices"
 
@@ -12,7 +13,7 @@ import (
 
 func newContext(a *app) *cobra.Command {
 	return group("context", "Choose which cloud to talk to, and as whom",
-		"calmsctl context create main --operator-file operator.json\ncalmsctl context list\ncalmsctl context use main",
+		"calmsctl context create main --operator-file operator.yaml\ncalmsctl context list\ncalmsctl context use main",
 		newContextCreate(a), newContextList(a), newContextUse(a), newContextShow(a), newContextDelete(a))
 }
 
@@ -50,7 +51,7 @@ func newContextCreate(a *app) *cobra.Command {
 		long: `Makes a context from the operator file, which calms-cloudd writes at its first start. The
 address and the roots go to the configuration file, the key to secrets.yaml beside it,
 which only you can read. The first context is used from then on.`,
-		example: "calmsctl context create main --operator-file operator.json\nssh cloud cat /var/lib/calms/operator.json | calmsctl context create main --operator-file - --use",
+		example: "calmsctl context create main --operator-file operator.yaml\nssh cloud cat /var/lib/calms-cloudd/operator.yaml | calmsctl context create main --operator-file - --use",
 		args:    cobra.ExactArgs(1),
 		exits:   []calms.Kind{calms.KindConflict},
 		run: func(_ context.Context, cmd *cobra.Command, args []string) error {
@@ -59,16 +60,12 @@ which only you can read. The first context is used from then on.`,
 			if name == "" {
 				return usage(cmd, "--operator-file is needed")
 			}
-			if _, err := a.config.find(args[0]); err == nil {
-				return calms.Errorf(calms.KindConflict, "there is a context %q already", args[0]).WithHint("calmsctl context delete %s", args[0])
-			}
-			data, err := a.readFile(name)
-			if err != nil {
+			if err := a.config.mustLack(args[0]); err != nil {
 				return err
 			}
-			file, err := api.ParseOperatorFile(data)
+			file, err := a.readOperatorFile(name)
 			if err != nil {
-				return calms.Wrap(name, err)
+				return err
 			}
 			return a.addContext(args[0], file, use)
 		},
@@ -79,25 +76,57 @@ which only you can read. The first context is used from then on.`,
 	return cmd
 }
 
+// mustLack tells early what would otherwise be told after a question or a look
+// into other files.
+func (c *config) mustLack(name string) error {
+	if _, err := c.find(name); err != nil {
+		return nil
+	}
+	return calms.Errorf(calms.KindConflict, "there is a context %q already", name).WithHint("calmsctl context delete %s", name)
+}
+
+func (a *app) readOperatorFile(name string) (api.OperatorFile, error) {
+	const hint = "take the file that calms-cloudd wrote at its first start: /var/lib/calms-cloudd/operator.yaml"
+	data, err := a.readFile(name)
+	if err != nil {
+		return api.OperatorFile{}, err
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return api.OperatorFile{}, calms.Errorf(calms.KindInvalid, "%s is empty, an operator file is needed", name).WithHint(hint)
+	}
+	file, err := api.ParseOperatorFile(data)
+	if err != nil && calms.HintOf(err) == "" {
+		return file, calms.Errorf(calms.KindInvalid, "%s: %w", name, err).WithHint(hint)
+	}
+	return file, calms.Wrap(name, err)
+}
+
 func (a *app) addContext(name string, file api.OperatorFile, use bool) error {
 	if _, err := api.NewClient(api.Config{URL: file.URL, CA: []byte(file.CA)}); err != nil {
 		return err
 	}
 	p := profile{Name: name, URL: file.URL, CA: file.CA}
-	a.config.Contexts = append(a.config.Contexts, p)
-	if use || a.config.Context == "" {
-		a.config.Context = name
-	}
-	// The key first: a context without one would look complete.
-	if err := a.changeKeys(func(keys []secret) []secret { return append(keys, secret{name, file.Key}) }); err != nil {
-		return err
-	}
-	if err := save(a.path, a.config); err != nil {
+	if err := a.changeConfig(func(c *config) error {
+		if err := c.mustLack(name); err != nil {
+			return err
+		}
+		c.Contexts = append(c.Contexts, p)
+		if use || c.Context == "" {
+			c.Context = name
+		}
+		// The key first: a context without one would look complete.
+		return a.changeKeys(func(keys []secret) []secret { return append(withoutKey(keys, name), secret{name, file.Key}) })
+	}); err != nil {
 		return err
 	}
 	return printOne(a, contextView(), contextInfo{p, a.config.Context == name})
 }
 
+func withoutKey(keys []secret, name string) []secret {
+	return slices.DeleteFunc(keys, func(s secret) bool { return s.Context == name })
+}
+
+// changeKeys changes the file with the keys, within changeConfig.
 func (a *app) changeKeys(change func([]secret) []secret) error {
 	path := secretsPath(a.path)
 	s, err := readSecrets(path)
@@ -131,11 +160,11 @@ func newContextUse(a *app) *cobra.Command {
 		complete: first(a.completeContexts),
 		exits:    []calms.Kind{calms.KindNotFound},
 		run: func(_ context.Context, _ *cobra.Command, args []string) error {
-			if _, err := a.config.find(args[0]); err != nil {
+			return a.changeConfig(func(c *config) error {
+				_, err := c.find(args[0])
+				c.Context = args[0]
 				return err
-			}
-			a.config.Context = args[0]
-			return save(a.path, a.config)
+			})
 		},
 	}.command()
 }
@@ -179,18 +208,20 @@ func newContextDelete(a *app) *cobra.Command {
 			if err := a.confirm(cmd, "This deletes context "+name+" and its key.", name); err != nil {
 				return err
 			}
-			a.config.Contexts = slices.DeleteFunc(a.config.Contexts, func(p profile) bool { return p.Name == name })
-			if a.config.Context == name {
-				a.config.Context = ""
-			}
-			if err := save(a.path, a.config); err != nil {
-				return err
-			}
-			return a.changeKeys(func(keys []secret) []secret {
-				return slices.DeleteFunc(keys, func(s secret) bool { return s.Context == name })
-			})
+			return a.deleteContext(name)
 		},
 	}.command()
 	addYes(cmd)
 	return cmd
+}
+
+func (a *app) deleteContext(name string) error {
+	return a.changeConfig(func(c *config) error {
+		c.Contexts = slices.DeleteFunc(c.Contexts, func(p profile) bool { return p.Name == name })
+		if c.Context == name {
+			c.Context = ""
+		}
+		// The key first: what is left behind by a crash should not be a secret.
+		return a.changeKeys(func(keys []secret) []secret { return withoutKey(keys, name) })
+	})
 }
