@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,11 +39,13 @@ func (r *recovery) replay(ctx context.Context, outcome *api.ReplayStatus) error 
 	defer bar.clear()
 	end := r.a.now().Add(r.wait)
 	var served time.Time // since when it serves without telling of a replay
+	var last error
 	for r.a.now().Before(end) {
 		status, err := r.cloud.Status(ctx)
+		last = err
 		switch {
 		case lasting(err):
-			return err
+			return calms.Wrap("the snapshot is restored, but the edges cannot be followed", err)
 		case err != nil:
 			bar.show("waiting until the cloud serves again: "+err.Error(), -1)
 		case status.Replay != nil:
@@ -59,6 +63,9 @@ func (r *recovery) replay(ctx context.Context, outcome *api.ReplayStatus) error 
 			return err
 		}
 	}
+	if last != nil {
+		return stillReplaying("the time to wait is over, and the cloud does not serve: " + last.Error())
+	}
 	return stillReplaying("the time to wait is over")
 }
 
@@ -69,8 +76,14 @@ func stillReplaying(why string) error {
 
 // lasting tells an error that waiting will not heal.
 func lasting(err error) bool {
-	kind := calms.KindOf(err)
-	return err != nil && (kind == calms.KindUnauthenticated || kind == calms.KindForbidden)
+	_, refused := errors.AsType[*tls.CertificateVerificationError](err)
+	switch calms.KindOf(err) {
+	case calms.KindUnauthenticated, calms.KindForbidden:
+		return true
+	case calms.KindUnavailable:
+		return false // in recovery mode still, with the certificate of that
+	}
+	return refused
 }
 
 func outcomeView() view[api.ReplayStatus] {

@@ -30,7 +30,7 @@ age identity, and is sent to that daemon only, which the file identifies.
 Then the command waits until the cloud serves again and follows, through the context in
 use, how the edges send again what is younger than the snapshot. The exit status is 0
 when all have, and 8 when it stopped waiting before.`,
-		example: "calmsctl restore --recovery-file recovery.json --identity identity.txt\ncalmsctl restore --recovery-file recovery.json --identity identity.txt --snapshot 20260801T120000Z --yes\ncalmsctl restore --recovery-file recovery.json --identity identity.txt --wait=0",
+		example: "calmsctl restore --recovery-file recovery.yaml --identity identity.txt\ncalmsctl restore --recovery-file recovery.yaml --identity identity.txt --snapshot 20260801T120000Z --yes\ncalmsctl restore --recovery-file recovery.yaml --identity identity.txt --wait=0",
 		args:    noArgs,
 		exits:   []calms.Kind{calms.KindForbidden, calms.KindNotFound, calms.KindConflict, calms.KindUnreachable, calms.KindPending},
 		run: func(ctx context.Context, cmd *cobra.Command, _ []string) error {
