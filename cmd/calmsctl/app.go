@@ -17,7 +17,7 @@ import (
 // app is what every command has at hand.
 type app struct {
 	stdin    *os.File
-	stdout   io.Writer
+	stdout   *output
 	stderr   io.Writer
 	settings *viper.Viper
 	config   *config // the configuration file, read before a command runs
@@ -28,7 +28,7 @@ type app struct {
 
 func newApp() *app {
 	return &app{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		stdin: os.Stdin, stdout: &output{w: os.Stdout}, stderr: os.Stderr,
 		settings: viper.New(), config: &config{}, terminal: detectTerminal(), now: time.Now,
 	}
 }
@@ -38,7 +38,7 @@ func newRoot(a *app) *cobra.Command {
 		Use:           "calmsctl",
 		Short:         "Watch compressed-air stations from the command line",
 		Long:          "calmsctl does everything an operator does with a CALMS cloud: organisations, sites and\ntheir devices, measured data, backups, and bringing the cloud back from one.",
-		Example:       "calmsctl context create main --operator-file operator.json\ncalmsctl status\ncalmsctl data plot acme/ljubljana/comp-3/flow --from -6h",
+		Example:       "calmsctl context create main --operator-file operator.yaml\ncalmsctl status\ncalmsctl data plot acme/ljubljana/comp-3/flow --from -6h",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          onlySubcommands,
@@ -50,6 +50,7 @@ func newRoot(a *app) *cobra.Command {
 	bindSettings(a.settings, root.PersistentFlags())
 	_ = root.RegisterFlagCompletionFunc("output", fixed(formats()...))
 	_ = root.RegisterFlagCompletionFunc("context", a.completeContexts)
+	root.SetOut(a.stdout)
 	root.SetHelpFunc(writeHelp)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%w", err) })
 	root.AddCommand(
@@ -74,7 +75,7 @@ func (a *app) load() error {
 	if err := a.settings.MergeConfigMap(a.config.settings()); err != nil {
 		return calms.Wrap("read "+path, err)
 	}
-	if _, err := time.ParseDuration(a.settings.GetString("timeout")); err != nil {
+	if limit, err := time.ParseDuration(a.settings.GetString("timeout")); err != nil || limit <= 0 {
 		return calms.Errorf(calms.KindUsage, "timeout %q is not a time such as 30s or 2m", a.settings.GetString("timeout"))
 	}
 	_, err = parseFormat(a.settings.GetString("output"))

@@ -33,7 +33,8 @@ directory is touched, and only loopback addresses are used.`,
 				return calms.Wrap("find this program", err)
 			}
 			return demo.Run(ctx, demo.Options{
-				Bin: filepath.Dir(self), Dir: dir, Stay: !exit, Colour: a.colors(), Out: a.stdout,
+				Bin: filepath.Dir(self), Dir: dir, Stay: !exit, Colour: a.colors(),
+				Out: os.Stdout, // the file itself: the commands shall see the terminal
 			})
 		},
 	}.command()

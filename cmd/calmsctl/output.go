@@ -14,6 +14,29 @@ import (
 	"go.calms.com/calms/pkg/calms"
 )
 
+// output is the standard output. It remembers its first error: most results are
+// written by calls whose errors nobody looks at, and [app.report] asks once.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(data []byte) (int, error) {
+	n, err := o.w.Write(data)
+	if err != nil && o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
+// lost is what a command fails with whose result did not come out.
+func (o *output) lost() error {
+	if o.err == nil {
+		return nil
+	}
+	return calms.Errorf(calms.KindInternal, "the output is not complete: %w", o.err)
+}
+
 // format is how a result is printed.
 type format string
 

@@ -28,11 +28,11 @@ func usage(cmd *cobra.Command, format string, args ...any) *calms.Error {
 // report tells the user of an error and returns the exit code: the one place
 // where both are decided.
 func (a *app) report(ctx context.Context, cmd *cobra.Command, err error) int {
-	if err == nil {
-		return 0
-	}
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return calms.KindInterrupted.ExitCode() // the user knows
+	}
+	if err = a.orLost(err); err == nil {
+		return 0
 	}
 	if q, ok := errors.AsType[quiet](err); ok {
 		return calms.Kind(q).ExitCode()
@@ -42,6 +42,18 @@ func (a *app) report(ctx context.Context, cmd *cobra.Command, err error) int {
 	}
 	a.printError(err)
 	return calms.KindOf(err).ExitCode()
+}
+
+// orLost is err, or that the output was lost where err does not tell more: an
+// exit code of 0 or 3 says that the result can be relied on.
+func (a *app) orLost(err error) error {
+	lost := a.stdout.lost()
+	_, isQuiet := errors.AsType[quiet](err)
+	_, known := errors.AsType[*calms.Error](err)
+	if lost != nil && (err == nil || isQuiet || !known && errors.Is(err, a.stdout.err)) {
+		return lost
+	}
+	return err
 }
 
 // failure is an error as -o json prints it, in the words of the API's problems.
