@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -83,6 +84,37 @@ func paths(least, most int, levels ...calms.Level) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// mustExist asks for the thing that a path names: the cloud answers for a path
+// that nobody knows as it does for one without data. Who may not see the thing
+// itself may see what lies in it.
+func mustExist(ctx context.Context, client *api.Client, path calms.Path) error {
+	word, err := "", error(nil)
+	switch path.Level() {
+	case calms.LevelRoot:
+		return nil
+	case calms.LevelOrganisation:
+		word = "org"
+		_, err = client.GetOrg(ctx, path)
+	case calms.LevelSite:
+		word = "site"
+		_, err = client.GetSite(ctx, path)
+	case calms.LevelDevice:
+		word = "device"
+		_, err = client.GetDevice(ctx, path)
+	default:
+		word = "channel"
+		_, err = client.GetChannel(ctx, path)
+	}
+	switch {
+	case err == nil, calms.KindOf(err) == calms.KindForbidden:
+		return nil
+	case calms.KindOf(err) == calms.KindNotFound:
+		return calms.Errorf(calms.KindNotFound, "there is no %s %s: %w", path.Level(), path, err).
+			WithHint("%s", strings.TrimSpace("calmsctl "+word+" list "+string(path.Parent())))
+	}
+	return err
 }
 
 // pathAt is [calms.ParsePathAt] for several levels; none given allows all.

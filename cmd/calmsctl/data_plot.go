@@ -38,6 +38,12 @@ Channels of one unit share a chart where there are colours. -o json prints the n
 	return cmd
 }
 
+// No terminal is larger, and the cloud gives a limited number of buckets.
+const (
+	maxChartWidth  = 1000 // cells
+	maxChartHeight = 200  // rows
+)
+
 // chartOptions fit the chart into the terminal.
 func (a *app) chartOptions(cmd *cobra.Command, channels int) (chart.Options, error) {
 	from, to, err := timeRange(cmd, a.now())
@@ -53,6 +59,7 @@ func (a *app) chartOptions(cmd *cobra.Command, channels int) (chart.Options, err
 	o.ASCII, _ = cmd.Flags().GetBool("ascii")
 	o.ASCII = o.ASCII || a.terminal.plain
 	width, height := a.terminal.size()
+	o.Width, o.Height = min(o.Width, maxChartWidth), min(o.Height, maxChartHeight)
 	if o.Width <= 0 {
 		o.Width = min(width, 160)
 	}

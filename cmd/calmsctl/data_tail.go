@@ -34,6 +34,9 @@ prints one sample a line.`,
 			if len(args) > 0 {
 				path = args[0]
 			}
+			if err := mustExist(ctx, client, calms.Path(path)); err != nil {
+				return err
+			}
 			return a.tail(ctx, client, path, limit, length)
 		}),
 	}.command()

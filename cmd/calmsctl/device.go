@@ -99,7 +99,7 @@ func journalView() view[api.Journal] {
 		{title: "SAMPLES", right: true, cell: func(j api.Journal) string { return count(j.Samples) }},
 		{title: "COVERED", right: true, cell: func(j api.Journal) string { return count(j.Covered) }},
 		{title: "LAST ENTRY", cell: func(j api.Journal) string { return localTimePtr(j.LastEntry) }},
-		{title: "QUARANTINED", cell: func(j api.Journal) string { return j.Quarantined }, tone: func(api.Journal) tone { return toneBad }},
+		{title: "FORKED", cell: func(j api.Journal) string { return j.Quarantined }, tone: func(api.Journal) tone { return toneBad }},
 	}}
 }
 

@@ -30,13 +30,13 @@ type noun[T any] struct {
 func (n noun[T]) group(a *app, others ...*cobra.Command) *cobra.Command {
 	verbs := []*cobra.Command{n.creates(a), n.lists(a), n.gets(a), n.deletes(a)}
 	examples := fmt.Sprintf("calmsctl %s create %s\ncalmsctl %s list\ncalmsctl %s get %s", n.word, n.sample, n.word, n.word, n.sample)
-	return group(n.word, "Create, list, show and delete "+n.many, examples, append(verbs, others...)...)
+	return group(n.word, "Create, list, get and delete "+n.many, examples, append(verbs, others...)...)
 }
 
 func (n noun[T]) creates(a *app) *cobra.Command {
 	cmd := spec{
 		use:      "create PATH",
-		short:    "Create a " + n.level.String(),
+		short:    "Create " + n.level.WithArticle(),
 		example:  fmt.Sprintf("calmsctl %s create %s", n.word, n.sample),
 		args:     paths(1, 1, n.level),
 		complete: n.completeParent(a),
@@ -84,13 +84,16 @@ func (n noun[T]) lists(a *app) *cobra.Command {
 		example:  fmt.Sprintf("calmsctl %s list\ncalmsctl %s list %s\ncalmsctl %s list -o json", n.word, n.word, calms.Path(n.sample).At(calms.LevelOrganisation), n.word),
 		args:     paths(0, 1),
 		complete: first(a.completePaths(calms.LevelOrganisation, calms.LevelSite)),
-		exits:    []calms.Kind{calms.KindForbidden, calms.KindUnreachable},
+		exits:    []calms.Kind{calms.KindForbidden, calms.KindNotFound, calms.KindUnreachable},
 		run: a.asking(func(ctx context.Context, client *api.Client, _ *cobra.Command, args []string) error {
 			var prefix calms.Path
 			if len(args) > 0 {
 				prefix = calms.Path(args[0])
 			}
 			items, err := n.list(client, ctx, prefix)
+			if err == nil && len(items) == 0 {
+				err = mustExist(ctx, client, prefix)
+			}
 			if err != nil {
 				return err
 			}
@@ -102,7 +105,7 @@ func (n noun[T]) lists(a *app) *cobra.Command {
 func (n noun[T]) gets(a *app) *cobra.Command {
 	return spec{
 		use:      "get PATH",
-		short:    "Show a " + n.level.String(),
+		short:    "Get " + n.level.WithArticle(),
 		example:  fmt.Sprintf("calmsctl %s get %s\ncalmsctl %s get %s -o yaml", n.word, n.sample, n.word, n.sample),
 		args:     paths(1, 1, n.level),
 		complete: first(a.completePaths(n.level)),
@@ -121,8 +124,8 @@ func (n noun[T]) deletes(a *app) *cobra.Command {
 	cmd := spec{
 		use:      "delete PATH",
 		aliases:  []string{"rm"},
-		short:    "Delete a " + n.level.String(),
-		long:     "Deletes a " + n.level.String() + ". " + n.removal + "\nIt asks for the path; --yes answers.",
+		short:    "Delete " + n.level.WithArticle(),
+		long:     "Deletes " + n.level.WithArticle() + ". " + n.removal + "\nIt asks for the path; --yes answers.",
 		example:  fmt.Sprintf("calmsctl %s delete %s\ncalmsctl %s delete %s --yes", n.word, n.sample, n.word, n.sample),
 		args:     paths(1, 1, n.level),
 		complete: first(a.completePaths(n.level)),
