@@ -48,6 +48,27 @@ func (s *Service) DeleteChannel(ctx context.Context, path calms.Path) error {
 	return remove(ctx, s, path, channels, `DELETE FROM channels WHERE path = $1`, func(store.Tx, api.Channel) error { return nil })
 }
 
+// forgetDescribed deletes the channels of a device that only the device knows
+// of, each audited as if an operator had deleted it.
+func (s *Service) forgetDescribed(ctx context.Context, tx store.Tx, device calms.Path) error {
+	known, err := channels.list(ctx, tx, device)
+	if err != nil {
+		return err
+	}
+	for _, c := range known {
+		if c.Declared {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM channels WHERE path = $1`, c.Path); err != nil {
+			return err
+		}
+		if err := store.Record(ctx, tx, "channel.delete", c.Path, map[string]any{"before": c}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // DescribeChannel takes a device's own description of one of its channels, and
 // makes the channel where there is none. Saying the same again writes nothing.
 // What an operator declared stays: the device fills only what was left empty.

@@ -96,13 +96,18 @@ func (s *Service) withState(d api.Device) api.Device {
 	return d
 }
 
-// DeleteDevice deletes a device that has no channels; its identity is never
-// used again. An enrolled one must be revoked first: its certificate, which it
-// can renew for a year, would outlive it.
+// DeleteDevice deletes a device together with the channels that it described
+// itself; those that an operator declared must be deleted first. Its identity is
+// never used again, and its samples stay in the history under that identity,
+// where no path leads any more. An enrolled one must be revoked first: its
+// certificate, which it can renew for a year, would outlive it.
 func (s *Service) DeleteDevice(ctx context.Context, path calms.Path) error {
 	return remove(ctx, s, path, devices, `DELETE FROM devices WHERE path = $1`, func(tx store.Tx, d api.Device) error {
 		if s.withState(d).State == api.DeviceEnrolled {
 			return calms.Errorf(calms.KindConflict, "device %q is enrolled and not revoked", path).WithHint("calmsctl device revoke %s", path)
+		}
+		if err := s.forgetDescribed(ctx, tx, path); err != nil {
+			return err
 		}
 		if err := barren(ctx, tx, path, channels); err != nil {
 			return err

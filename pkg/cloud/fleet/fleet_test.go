@@ -249,8 +249,24 @@ func TestAnEnrolledDeviceIsRevokedBeforeItIsDeleted(t *testing.T) {
 	if _, err := b.Provision(t.Context(), "acme/ljubljana/comp-3", 0); calms.KindOf(err) != calms.KindConflict {
 		t.Errorf("provisioning what is revoked: %v", err)
 	}
+	declared := must[api.Channel](t)(b.CreateChannel(t.Context(), api.CreateRequest{Path: "acme/ljubljana/comp-3/leak"}))
+	if err := b.DescribeChannel(t.Context(), calms.DeviceID(device.ID), "flow", "m³/h", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.DeleteDevice(t.Context(), "acme/ljubljana/comp-3"); calms.KindOf(err) != calms.KindConflict {
+		t.Errorf("a device with a declared channel is deleted: %v", err)
+	}
+	if left := must[[]api.Channel](t)(b.Channels(t.Context(), "")); len(left) != 2 {
+		t.Errorf("a refused deletion left %+v", left)
+	}
+	if err := b.DeleteChannel(t.Context(), calms.Path(declared.Path)); err != nil {
+		t.Fatal(err)
+	}
 	if err := b.DeleteDevice(t.Context(), "acme/ljubljana/comp-3"); err != nil {
 		t.Fatal(err)
+	}
+	if left := must[[]api.Channel](t)(b.Channels(t.Context(), "")); len(left) != 0 {
+		t.Errorf("channels of a deleted device: %+v", left)
 	}
 	if _, next := b.provision(t, "acme/ljubljana/comp-3"); next.ID == device.ID {
 		t.Error("the identity is used again")

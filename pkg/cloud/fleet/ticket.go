@@ -88,7 +88,7 @@ func (s *Service) ensureDevice(ctx context.Context, tx store.Tx, path calms.Path
 	device = s.withState(device)
 	if err == nil && device.State == api.DeviceRevoked {
 		err = calms.Errorf(calms.KindConflict, "device %q is revoked, which is for good", path).
-			WithHint("calmsctl device delete %s, then provision it again: it gets a new identity", path)
+			WithHint("free the path: calmsctl data export %[1]s, as its samples cannot be read by path afterwards; calmsctl device delete %[1]s; then provision it again: it gets a new identity", path)
 	}
 	return device, err
 }
