@@ -9,6 +9,7 @@ import (
 	"go.calms.com/calms/pkg/api"
 	"go.calms.com/calms/pkg/calms"
 	"go.calms.com/calms/pkg/cloud/alarm"
+	"go.calms.com/calms/pkg/cloud/backup"
 	"go.calms.com/calms/pkg/cloud/ingest"
 	"go.calms.com/calms/pkg/store"
 	"go.calms.com/calms/pkg/wire"
@@ -128,4 +129,20 @@ func (c *cloud) wakeWatch() {
 	case c.lookNow <- struct{}{}:
 	default:
 	}
+}
+
+// watchedBackup is the backup for the API. Whoever has made a repository looks
+// at once whether the alarm has gone.
+type watchedBackup struct {
+	*backup.Service
+	cloud *cloud
+}
+
+// Init implements [httpapi.Backup].
+func (b watchedBackup) Init(ctx context.Context, request api.RepositoryRequest) (api.Repository, error) {
+	repository, err := b.Service.Init(ctx, request)
+	if err == nil {
+		_ = b.cloud.watchBackup(ctx) // the watch looks again
+	}
+	return repository, err
 }

@@ -335,6 +335,9 @@ func repository(t *testing.T, c *api.Client) (folder string, person *age.X25519I
 	folder = filepath.Join(t.TempDir(), "repository")
 	must[api.Repository](t)(c.CreateRepository(t.Context(), api.RepositoryRequest{
 		Folder: folder, Recipient: key.Recipient, WrappedKey: key.Wrapped, Recipients: key.People}))
+	if stands(t, c, api.ClearAlarmRequest{Kind: alarmNoRepository, Subject: backupName}) {
+		t.Error("there is a repository, and an alarm that says there is none")
+	}
 	return folder, person
 }
 
@@ -446,7 +449,13 @@ func recoverInto(t *testing.T, dir, folder string, person *age.X25519Identity) *
 	died := start(t, o)
 	path := filepath.Join(dir, recoveryName)
 	eventually(t, "a recovery file", func() bool { _, err := os.Stat(path); return err == nil })
+	if err := probe(t.Context(), dir); calms.KindOf(err) != calms.KindPending || !strings.Contains(err.Error(), "recovery mode: waiting") {
+		t.Errorf("health in recovery mode: %v", err)
+	}
 	died.halt()
+	if err := probe(t.Context(), dir); calms.KindOf(err) != calms.KindUnreachable {
+		t.Errorf("health after a recovery that died: %v", err)
+	}
 	if err := serve(t.Context(), serveOptions{data: dir}, t.Output(), t.Output()); calms.KindOf(err) != calms.KindConflict || !strings.Contains(calms.HintOf(err), "--recover") {
 		t.Errorf("an unfinished restore is served: %v", err)
 	}

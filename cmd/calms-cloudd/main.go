@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"go.calms.com/calms/pkg/daemon"
 	"go.calms.com/calms/pkg/program"
 )
 
@@ -33,5 +32,5 @@ backups. Without any configuration "calms-cloudd serve" is a complete cloud.`,
 		Example: `  calms-cloudd serve
   calms-cloudd config show
   calms-cloudd health`,
-	}, newServe(), newConfig(), self().NewHealth(daemon.Probe), newAuthority())
+	}, newServe(), newConfig(), self().NewHealth(probe), newAuthority())
 }

@@ -71,7 +71,7 @@ func (p *process) recover(ctx context.Context) (*api.RestoreReport, error) {
 func newRecovery(ctx context.Context, p *place, folder string, log *slog.Logger) (*recovery, error) {
 	bucket, err := blob.OpenFolder(folder)
 	if err != nil {
-		return nil, err
+		return nil, calms.Errorf(calms.KindOf(err), "%w", err).WithHint("mount the backup repository at %s, or name the folder where it is with --repository", folder)
 	}
 	repository, err := backup.OpenRepository(ctx, bucket)
 	if err != nil {

@@ -53,6 +53,7 @@ func historyMarks(ctx context.Context, tx store.Tx) (map[string]string, error) {
 
 // covered tells the services that a snapshot is safe in the repository.
 func (c *cloud) covered(ctx context.Context, snapshot backup.Covered) error {
+	defer c.wakeWatch()
 	var marks []history.Mark
 	for name, number := range snapshot.Marks[historyName] {
 		mark, err := parseMark(name, number)

@@ -95,7 +95,7 @@ func (c *cloud) runAPI(ctx context.Context, report func(error), stdout io.Writer
 		Broker:     connections{c.broker},
 		Margins:    c,
 		Alarms:     alarms{c},
-		Backup:     c.backup,
+		Backup:     watchedBackup{c.backup, c},
 		Enrollment: enrollment{c},
 		Status:     c,
 		Keys:       ingestKeys{c.ingest},
