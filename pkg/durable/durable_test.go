@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 		if err := WriteFile(filepath.Join(dir, "file"), []byte("content"), 0o600); err != nil {
 			panic(err)
 		}
+	case "stdout":
+		streamToStdout()
 	case "hold":
 		holdLock(dir)
 	default:
