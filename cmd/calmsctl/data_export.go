@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 
 	"go.calms.com/calms/pkg/api"
 	"go.calms.com/calms/pkg/calms"
+	"go.calms.com/calms/pkg/durable"
 )
 
 func newDataExport(a *app) *cobra.Command {
@@ -26,7 +25,7 @@ func newDataExport(a *app) *cobra.Command {
 		long: `Writes every sample at or below a path, channel after channel and each in the order of
 time, as CSV (channel,time,value,quality; RFC 4180) or JSON Lines. Times are RFC 3339 in
 UTC; a sample without a value has an empty field, or null. A file appears under its name
-when it is whole.`,
+when it is whole; a device or a pipe is written as the samples come.`,
 		example:  "calmsctl data export acme/ljubljana --from 2026-08-01 --to 2026-09-01 --file august.csv\ncalmsctl data export acme/ljubljana/comp-3/flow --from -1h\ncalmsctl data export --format jsonl | gzip > all.jsonl.gz",
 		args:     paths(0, 1),
 		complete: first(a.completePaths(calms.LevelOrganisation, calms.LevelSite, calms.LevelDevice, calms.LevelChannel)),
@@ -43,6 +42,9 @@ when it is whole.`,
 			file, _ := cmd.Flags().GetString("file")
 			format, err := exportFormat(cmd, file)
 			if err != nil {
+				return err
+			}
+			if err := mustExist(ctx, client, calms.Path(q.Path)); err != nil {
 				return err
 			}
 			return a.export(ctx, client, q, file, format)
@@ -75,16 +77,16 @@ func (a *app) export(ctx context.Context, client *api.Client, q api.Query, file,
 		return err
 	}
 	// A part of an export must not be taken for the whole: it gets its name last.
-	part, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".part-*")
+	out, err := durable.Create(file, 0o600)
 	if err != nil {
 		return calms.Errorf(calms.KindInvalid, "%w", err)
 	}
-	written, err := a.exportTo(ctx, client, q, part, format)
-	if err = errors.Join(err, part.Close()); err == nil {
-		err = os.Rename(part.Name(), file)
-	}
+	written, err := a.exportTo(ctx, client, q, out, format)
 	if err != nil {
-		return errors.Join(err, os.Remove(part.Name()))
+		return errors.Join(err, out.Abort())
+	}
+	if err := out.Commit(); err != nil {
+		return err
 	}
 	a.note("%d samples written to %s", written, file)
 	return nil

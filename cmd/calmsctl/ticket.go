@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,6 +13,9 @@ import (
 	"go.calms.com/calms/pkg/calms"
 	"go.calms.com/calms/pkg/durable"
 )
+
+// maxTicketLife is what a cloud allows at most.
+const maxTicketLife = 30 * 24 * time.Hour
 
 func newProvision(a *app) *cobra.Command {
 	cmd := spec{
@@ -26,8 +31,11 @@ can read; take it to the site as you would take a key.`,
 		run: a.asking(func(ctx context.Context, client *api.Client, cmd *cobra.Command, args []string) error {
 			ttl, _ := cmd.Flags().GetDuration("ttl")
 			file, _ := cmd.Flags().GetString("ticket-file")
-			if ttl < time.Second {
-				return usage(cmd, "--ttl %s is too short: at least 1s is needed", ttl)
+			if ttl < time.Second || ttl > maxTicketLife {
+				return usage(cmd, "--ttl %s is not between 1s and %dh (30 days)", ttl, int(maxTicketLife.Hours()))
+			}
+			if err := a.checkTicketFile(cmd, file); err != nil {
+				return err
 			}
 			answer, err := client.ProvisionDevice(ctx, calms.Path(args[0]), api.ProvisionRequest{TTLSeconds: int(ttl / time.Second)})
 			if err != nil {
@@ -41,16 +49,36 @@ can read; take it to the site as you would take a key.`,
 	return cmd
 }
 
+// checkTicketFile refuses, before a ticket is made, what would lose it or
+// another one. A pipe or a device is nothing that is overwritten.
+func (a *app) checkTicketFile(cmd *cobra.Command, file string) error {
+	if file == "" {
+		if a.format() == formatName {
+			return usage(cmd, "-o name prints no ticket: --ticket-file is needed")
+		}
+		return nil
+	}
+	if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
+		return calms.Errorf(calms.KindConflict, "%s exists already", file).WithHint("name another file: a ticket is never overwritten")
+	}
+	return nil
+}
+
 // handOver gives the ticket to the user and says what to do with it.
 func (a *app) handOver(p api.Provisioned, file string) error {
 	if file != "" {
-		if err := durable.WriteFile(file, []byte(p.Ticket+"\n"), 0o600); err != nil {
+		if err := writeTicket(file, p.Ticket); err != nil {
 			return calms.Errorf(calms.KindInvalid, "the ticket was made, but cannot be written: %w", err).
 				WithHint("calmsctl device provision %s makes another one", p.Device.Path)
 		}
 		p.Ticket = "" // it is in the file, and nowhere else
 	}
-	if err := a.printTicket(p); err != nil {
+	err := a.printTicket(p)
+	if lost := a.stdout.lost(); lost != nil && file == "" {
+		return calms.Errorf(calms.KindInternal, "the ticket was made, and is lost: %w", lost).
+			WithHint("calmsctl device provision %s makes another one", p.Device.Path)
+	}
+	if err != nil {
 		return err
 	}
 	shown := file
@@ -59,6 +87,17 @@ func (a *app) handOver(p api.Provisioned, file string) error {
 	}
 	a.note("The ticket of %s works once, until %s. On the site:\n\n  calms-edge enroll --ticket-file %s\n", p.Device.Path, localTime(p.Expires), shown)
 	return nil
+}
+
+func writeTicket(file, ticket string) error {
+	out, err := durable.Create(file, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(out, ticket); err != nil {
+		return errors.Join(err, out.Abort())
+	}
+	return out.Commit()
 }
 
 func (a *app) printTicket(p api.Provisioned) error {
