@@ -43,27 +43,30 @@ func (s *Service) adopt(ctx context.Context, r *Repository) error {
 }
 
 func (s *Service) adoptOne(ctx context.Context, m Manifest) error {
-	return s.db.Update(ctx, func(tx store.Tx) error {
-		// A snapshot that we were making holds nothing that we do not have, and
-		// its marks are true. One that we never heard of is younger than the
-		// backup we were restored from: what it covers may not be here.
-		began, err := newest(ctx, tx, `id = $1`, m.Snapshot)
-		if err != nil {
+	return s.db.Update(ctx, func(tx store.Tx) error { return noteComplete(ctx, tx, m) })
+}
+
+// noteComplete notes the snapshot of a manifest, and its packs.
+func noteComplete(ctx context.Context, tx store.Tx, m Manifest) error {
+	// A snapshot that we were making holds nothing that we do not have, and
+	// its marks are true. One that we never heard of is younger than the
+	// backup we were restored from: what it covers may not be here.
+	began, err := newest(ctx, tx, `id = $1`, m.Snapshot)
+	if err != nil {
+		return err
+	}
+	shown := m.snapshot()
+	row := snapshot{id: m.Snapshot, number: m.Number, state: api.SnapshotDone, started: m.Created, finished: m.Created, size: shown.Bytes, announced: began == nil}
+	for i, part := range m.Services {
+		row.services = append(row.services, share{shown.Services[i], part.Marks})
+	}
+	packs, _ := m.packs()
+	for _, pack := range packs {
+		if err := notePack(ctx, tx, pack); err != nil {
 			return err
 		}
-		shown := m.snapshot()
-		row := snapshot{id: m.Snapshot, number: m.Number, state: api.SnapshotDone, started: m.Created, finished: m.Created, size: shown.Bytes, announced: began == nil}
-		for i, part := range m.Services {
-			row.services = append(row.services, share{shown.Services[i], part.Marks})
-		}
-		packs, _ := m.packs()
-		for _, pack := range packs {
-			if err := notePack(ctx, tx, pack); err != nil {
-				return err
-			}
-		}
-		return saveSnapshot(ctx, tx, row)
-	})
+	}
+	return saveSnapshot(ctx, tx, row)
 }
 
 // announce tells of complete snapshots, oldest first, until all were heard.

@@ -114,6 +114,12 @@ func TestRestoredInstallationGoesOnInTheSameRepository(t *testing.T) {
 
 	to, _ := r.mustRestore(first.ID)
 	to.reopen(Options{})
+	if origin, err := to.service.Snapshot(t.Context(), first.ID); err != nil || origin.State != api.SnapshotDone || origin.Bytes != first.Bytes || origin.Error != "" {
+		t.Errorf("the snapshot that was restored from is %+v, %v", origin, err)
+	}
+	if status, err := to.service.Status(t.Context()); err != nil || status.Risk != "" {
+		t.Errorf("status after a restore: %+v, %v", status, err)
+	}
 	third := to.take()
 	list, err := to.service.List(t.Context())
 	if err != nil || len(list) != 3 || list[0].ID != third.ID || list[1].ID != second.ID || list[2].ID != first.ID {

@@ -13,6 +13,7 @@ import (
 	"go.calms.com/calms/pkg/blob"
 	"go.calms.com/calms/pkg/calms"
 	"go.calms.com/calms/pkg/facts"
+	"go.calms.com/calms/pkg/store"
 )
 
 // Report says what a restore brought back.
@@ -90,9 +91,22 @@ func (j *restoration) run(ctx context.Context, id string) error {
 			if err := j.restore(ctx, source, m.Services[i]); err != nil {
 				return fmt.Errorf("%s: %w", source.Name(), err)
 			}
+			if err := complete(ctx, source, m); err != nil {
+				return fmt.Errorf("%s: %w", source.Name(), err)
+			}
 		}
 	}
 	return nil
+}
+
+// complete notes in the backup's own database, which was exported before its
+// snapshot was complete, that it is.
+func complete(ctx context.Context, source Source, m Manifest) error {
+	own, is := source.(database)
+	if !is || own.name != ownName {
+		return nil
+	}
+	return own.db.Update(ctx, func(tx store.Tx) error { return noteComplete(ctx, tx, m) })
 }
 
 // checkIdentity tells a wrong key before anything is read with it.

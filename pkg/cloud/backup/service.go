@@ -99,12 +99,15 @@ func (s *Service) open(ctx context.Context, dir string) error {
 	return nil
 }
 
+// ownName is the name of the backup's own part of a snapshot.
+const ownName = "backup"
+
 // Protect says what snapshots hold, in the order of their export: whatever
 // refers to another service's data comes before it, so that everything it
 // refers to is in the later export. The backup's own database comes last by
 // itself. Call it once, before the first snapshot.
 func (s *Service) Protect(sources ...Source) {
-	s.sources = append(sources, Database("backup", s.db, nil))
+	s.sources = append(sources, Database(ownName, s.db, nil))
 }
 
 // DB is the service's database, for restore.
