@@ -278,10 +278,10 @@ func TestLimiterRefills(t *testing.T) {
 	if n := allowed("a"); n != 0 {
 		t.Errorf("%d after the clock was set back", n)
 	}
-	for i := range 2 * maxAddresses {
+	for i := range 2 * maxBuckets {
 		l.allow(strconv.Itoa(i), now)
 	}
-	if len(l.spent) > maxAddresses {
-		t.Errorf("%d addresses are remembered", len(l.spent))
+	if len(l.buckets) > maxBuckets {
+		t.Errorf("%d addresses are remembered", len(l.buckets))
 	}
 }

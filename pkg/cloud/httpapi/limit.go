@@ -8,62 +8,66 @@ import (
 )
 
 // limiter bounds how often one address may ask for something that costs us a
-// signature without a credential: a bucket of tokens per address.
+// signature without a credential. Each address has a bucket of tokens: a request
+// takes one, time puts them back.
 type limiter struct {
-	rate  float64 // tokens per second
-	burst float64
+	rate  float64 // tokens per second that come back
+	burst float64 // tokens in a full bucket
 
-	mu    sync.Mutex
-	spent map[string]tokens // guarded by mu
+	mu      sync.Mutex
+	buckets map[string]tokenBucket // by address; guarded by mu
 }
 
-type tokens struct {
+// tokenBucket is what an address had left when it asked last.
+type tokenBucket struct {
 	tokens float64
-	at     time.Time
+	asked  time.Time
 }
 
-// maxAddresses bounds the memory that many addresses can claim. Above it full
-// spent go, and where none is full everybody starts anew.
-const maxAddresses = 10_000
+// maxBuckets bounds the memory that many addresses can claim. Above it full
+// buckets go, which say no more than none; where there is none, all go, and every
+// address starts anew.
+const maxBuckets = 10_000
 
 func newLimiter(rate, burst float64) *limiter {
-	return &limiter{rate: rate, burst: burst, spent: map[string]tokens{}}
+	return &limiter{rate: rate, burst: burst, buckets: map[string]tokenBucket{}}
 }
 
-// allow takes a token of the address's tokens, if there is one.
+// allow takes a token out of the address's bucket, if there is one.
 func (l *limiter) allow(address string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b, known := l.spent[address]
+	b, known := l.buckets[address]
 	if !known {
 		l.makeRoom(now)
-		b = tokens{tokens: l.burst, at: now}
+		b = tokenBucket{tokens: l.burst, asked: now}
 	}
-	b = tokens{tokens: l.filled(b, now), at: now}
+	b = tokenBucket{tokens: l.refilled(b, now), asked: now}
 	allowed := b.tokens >= 1
 	if allowed {
 		b.tokens--
 	}
-	l.spent[address] = b
+	l.buckets[address] = b
 	return allowed
 }
 
-func (l *limiter) filled(b tokens, now time.Time) float64 {
-	return min(l.burst, b.tokens+l.rate*max(0, now.Sub(b.at).Seconds()))
+// refilled is how many tokens a bucket holds now.
+func (l *limiter) refilled(b tokenBucket, now time.Time) float64 {
+	return min(l.burst, b.tokens+l.rate*max(0, now.Sub(b.asked).Seconds()))
 }
 
 // makeRoom is called with mu held.
 func (l *limiter) makeRoom(now time.Time) {
-	if len(l.spent) < maxAddresses {
+	if len(l.buckets) < maxBuckets {
 		return
 	}
-	for address, b := range l.spent {
-		if l.filled(b, now) >= l.burst {
-			delete(l.spent, address)
+	for address, b := range l.buckets {
+		if l.refilled(b, now) >= l.burst {
+			delete(l.buckets, address)
 		}
 	}
-	if len(l.spent) >= maxAddresses {
-		clear(l.spent)
+	if len(l.buckets) >= maxBuckets {
+		clear(l.buckets)
 	}
 }
 
