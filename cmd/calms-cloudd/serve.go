@@ -76,6 +76,9 @@ func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) (err e
 	if p.log, err = newLog(stderr, p.config, p.level); err != nil {
 		return err
 	}
+	for _, name := range settingsTable().Strangers() {
+		p.log.Warn("this environment variable sets nothing; calms-cloudd config show lists those that do", "name", name)
+	}
 	p.limitMemory()
 	dir, err := self().DataDir(o.data)
 	if err != nil {
