@@ -10,7 +10,7 @@ import (
 func newDevice(a *app) *cobra.Command {
 	return noun[api.Device]{
 		word: "device", many: "devices", level: calms.LevelDevice, sample: "acme/ljubljana/comp-3",
-		removal: "Its channels must be deleted first, and\nwhere it has enrolled it must be revoked.",
+		removal: "The channels that it described go with it, and\nno path leads to its samples any more. Channels that an operator made must be deleted\nfirst, and where it has enrolled it must be revoked.",
 		view:    deviceView(a),
 		create:  (*api.Client).CreateDevice, list: (*api.Client).ListDevices, get: (*api.Client).GetDevice, delete: (*api.Client).DeleteDevice,
 	}.group(a, newProvision(a), newRevoke(a))
