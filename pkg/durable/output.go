@@ -79,6 +79,10 @@ func (t target) replace(perm fs.FileMode) (*Output, error) {
 // Write implements io.Writer.
 func (o *Output) Write(p []byte) (int, error) { return o.f.Write(p) }
 
+// Standard reports that what is written comes out at this process's standard
+// output or error: what is told about it belongs elsewhere.
+func (o *Output) Standard() bool { return o.ends == borrowed }
+
 // Commit ends the output. When it returns nil a file is on disk under its name;
 // with an error the old one stands.
 func (o *Output) Commit() error {

@@ -162,7 +162,7 @@ func streamToStdout() {
 	if _, err := out.Write([]byte("stream, ")); err != nil {
 		panic(err)
 	}
-	if err := out.Commit(); err != nil {
+	if err := out.Commit(); err != nil || !out.Standard() {
 		panic(err)
 	}
 	os.Stdout.WriteString("after")
