@@ -3,8 +3,12 @@ package archive
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"go.calms.com/calms/pkg/calms"
@@ -17,6 +21,8 @@ type held struct {
 	lost    *wire.Loss
 	entries []wire.Entry
 	object  []byte
+	objects map[wire.Hash][]byte // others; nil is a broken one
+	end     uint64               // where not 0, what is after it cannot be read
 }
 
 func (h held) Held(context.Context) ([]wire.Held, error) {
@@ -30,10 +36,21 @@ func (h held) Read(_ context.Context, _ wire.JournalID, from uint64, _ int) ([]w
 		l.First = from
 		return nil, &l, nil
 	}
+	if h.end != 0 && from > h.end {
+		return nil, nil, nil
+	}
 	return h.entries[from-h.entries[0].Number:][:1], nil, nil
 }
 
-func (h held) Object(context.Context, wire.Hash) ([]byte, error) { return h.object, nil }
+func (h held) Object(_ context.Context, name wire.Hash) ([]byte, error) {
+	if name == wire.ObjectName(h.object) {
+		return h.object, nil
+	}
+	if object, known := h.objects[name]; known {
+		return object, nil
+	}
+	return nil, calms.Errorf(calms.KindNotFound, "object %s is not in the journal", name)
+}
 
 // journalOf has entries from first to last; those before first are lost.
 func journalOf(first, last uint64) held {
@@ -113,6 +130,83 @@ func TestAnArchiveFromTheCursorOn(t *testing.T) {
 	}
 	if hash, known, _ := a.HashAt(t.Context(), h.id, 6); !known || hash != h.entries[5].Hash(h.id) {
 		t.Error("the hash at the cursor is not known")
+	}
+}
+
+// needing makes entries of a journal need one object more, and chains them anew.
+func (h *held) needing(name wire.Hash, numbers ...uint64) {
+	for i := range h.entries {
+		e := &h.entries[i]
+		if slices.Contains(numbers, e.Number) {
+			e.Objects = append(e.Objects, name)
+		}
+		if i > 0 {
+			e.Prev = h.entries[i-1].Hash(h.id)
+		}
+	}
+}
+
+func TestWhatNeedsALostObjectIsLeftOut(t *testing.T) {
+	h := journalOf(1, 9)
+	gone, broken, whole := wire.Hash{1}, wire.Hash{2}, []byte("whole")
+	h.objects = map[wire.Hash][]byte{broken: []byte("other content"), wire.ObjectName(whole): whole}
+	h.needing(gone, 2, 3, 9)
+	h.needing(broken, 6)
+	h.needing(wire.ObjectName(whole), 3, 7)
+	var b bytes.Buffer
+	counts, err := Write(t.Context(), &b, h, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if counts.Entries != 5 || counts.Missed() != 4 || counts.Lost != 0 || counts.Objects != 2 {
+		t.Errorf("counts are %+v", counts)
+	}
+	a, err := open(t, b.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range [][2]uint64{{2, 3}, {6, 6}, {9, 9}} {
+		l := counts.LeftOut[i]
+		if l.First != want[0] || l.Last != want[1] || l.Journal != h.id.Name() || !strings.Contains(l.Reason, "object") {
+			t.Errorf("left out %+v, want %v", l, want)
+		}
+		_, loss, err := a.Read(t.Context(), h.id, want[0], 1)
+		if err != nil || loss == nil || loss.Last != want[1] || loss.Hash != h.entries[want[1]-1].Hash(h.id) {
+			t.Errorf("the loss is %+v, %v", loss, err)
+		}
+	}
+	if entries, _, _ := a.Read(t.Context(), h.id, 7, 1); len(entries) != 1 {
+		t.Error("a whole entry is not there")
+	}
+	if object, err := a.Object(t.Context(), wire.ObjectName(whole)); err != nil || string(object) != "whole" {
+		t.Errorf("object %q, %v", object, err)
+	}
+}
+
+func TestADamagedEndIsLeftOut(t *testing.T) {
+	h := journalOf(1, 9)
+	h.end = 6
+	var b bytes.Buffer
+	counts, err := Write(t.Context(), &b, h, nil)
+	if err != nil || counts.Entries != 6 || counts.Missed() != 3 {
+		t.Fatalf("counts are %+v, %v", counts, err)
+	}
+	a, err := open(t, b.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if hash, known, _ := a.HashAt(t.Context(), h.id, 9); !known || hash != h.entries[8].Hash(h.id) {
+		t.Error("the end is not known")
+	}
+}
+
+func TestWritingStopsWhereItIsTold(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	h := journalOf(1, 3)
+	h.needing(wire.Hash{1}, 1, 2, 3)
+	if _, err := Write(ctx, io.Discard, h, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
 	}
 }
 

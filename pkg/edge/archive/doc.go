@@ -8,5 +8,6 @@
 // bytes (uvarint) and the CBOR of a [record], version byte included. A journal
 // comes as its description, the ranges that it no longer holds, and its entries
 // in order, each after the objects that it names and that were not written
-// before. The last record holds the SHA-256 of all bytes before its length.
+// before. A range is also written where the journal holds entries that nobody could
+// open, as an object that they need is lost. The last record holds the SHA-256 of all bytes before its length.
 package archive

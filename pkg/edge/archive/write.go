@@ -49,17 +49,37 @@ type Source interface {
 
 // Counts is what was written or read.
 type Counts struct {
-	Journals int    `json:"journals"`
-	Entries  uint64 `json:"entries"`
-	Lost     uint64 `json:"lost"` // entries that the journal itself no longer held
-	Objects  int    `json:"objects"`
-	Bytes    int64  `json:"bytes"`
+	Journals int       `json:"journals"`
+	Entries  uint64    `json:"entries"`
+	Lost     uint64    `json:"lost"`              // entries that the journal itself no longer held; when read, those left out too
+	LeftOut  []LeftOut `json:"leftOut,omitempty"` // when written: entries of the journal that nobody could use
+	Objects  int       `json:"objects"`
+	Bytes    int64     `json:"bytes"`
+}
+
+// LeftOut is a range of entries that the file names as lost, although the
+// journal does not.
+type LeftOut struct {
+	Journal string `json:"journal"` // its name
+	First   uint64 `json:"first"`
+	Last    uint64 `json:"last"`
+	Reason  string `json:"reason"`
+}
+
+// Missed is how many entries were left out.
+func (c Counts) Missed() (n uint64) {
+	for _, l := range c.LeftOut {
+		n += l.Last - l.First + 1
+	}
+	return n
 }
 
 // Write writes what a source holds. After names, for each journal, the entry
-// after which to begin; nil begins at the beginning.
+// after which to begin; nil begins at the beginning. What cannot be read, or
+// needs an object that cannot, is left out, and the rest goes on: the errors are
+// those of the context, of w, and of a source that answers nothing at all.
 func Write(ctx context.Context, w io.Writer, source Source, after func(wire.JournalID) uint64) (Counts, error) {
-	out := &writer{w: bufio.NewWriter(w), sum: sha256.New(), known: map[wire.Hash]bool{}}
+	out := &writer{w: bufio.NewWriter(w), sum: sha256.New(), objects: newObjects(source)}
 	if err := out.raw(append([]byte(magic), version)); err != nil {
 		return out.counts, calms.Wrap("write export", err)
 	}
@@ -83,10 +103,10 @@ func Write(ctx context.Context, w io.Writer, source Source, after func(wire.Jour
 }
 
 type writer struct {
-	w      *bufio.Writer
-	sum    hash.Hash
-	known  map[wire.Hash]bool
-	counts Counts
+	w       *bufio.Writer
+	sum     hash.Hash
+	objects *objects
+	counts  Counts
 }
 
 func (w *writer) raw(b []byte) error {
@@ -107,60 +127,27 @@ func (w *writer) journal(ctx context.Context, source Source, h wire.Held, next u
 	if err := w.record(record{Kind: recordJournal, Held: h}); err != nil {
 		return err
 	}
+	j := &journalWriter{writer: w, held: h}
 	for next <= h.Last {
 		entries, loss, err := source.Read(ctx, h.Journal, next, pageBytes)
+		switch {
+		case err != nil:
+			return err
+		case loss != nil:
+			w.counts.Lost += loss.Last - loss.First + 1
+			err, next = j.lose(*loss), loss.Last+1
+		case len(entries) == 0:
+			// Damage that no entry after it tells of: the end of the journal.
+			j.leaveOut(wire.Loss{First: next, Last: h.Last, Hash: h.Hash, Total: j.total, Reason: "damaged"})
+			next = h.Last + 1
+		default:
+			err, next = j.entries(ctx, entries), entries[len(entries)-1].Number+1
+		}
 		if err != nil {
 			return err
 		}
-		if loss != nil {
-			w.counts.Lost += loss.Last - loss.First + 1
-			if err := w.record(record{Kind: recordLoss, Loss: *loss}); err != nil {
-				return err
-			}
-			next = loss.Last + 1
-			continue
-		}
-		if len(entries) == 0 {
-			return calms.Errorf(calms.KindInternal, "entry %d of %s is neither there nor named as lost", next, h.Journal).
-				WithHint("calms-edge journal verify")
-		}
-		for _, e := range entries {
-			if err := w.entry(ctx, source, e); err != nil {
-				return err
-			}
-			next = e.Number + 1
-		}
 	}
-	return nil
-}
-
-func (w *writer) entry(ctx context.Context, source Source, e wire.Entry) error {
-	for _, name := range append([]wire.Hash{e.Session}, e.Objects...) {
-		if err := w.object(ctx, source, name); err != nil {
-			return err
-		}
-	}
-	w.counts.Entries++
-	return w.record(record{Kind: recordEntry, Entry: e})
-}
-
-// object writes an object once, after the session that it is sealed under.
-func (w *writer) object(ctx context.Context, source Source, name wire.Hash) error {
-	if w.known[name] {
-		return nil
-	}
-	object, err := source.Object(ctx, name)
-	if err != nil {
-		return err
-	}
-	if list, err := wire.DecodeChannels(object); err == nil {
-		if err := w.object(ctx, source, list.Session); err != nil && calms.KindOf(err) != calms.KindNotFound {
-			return err
-		}
-	}
-	w.known[name] = true
-	w.counts.Objects++
-	return w.record(record{Kind: recordObject, Object: object})
+	return j.flush()
 }
 
 func (w *writer) end() error {
