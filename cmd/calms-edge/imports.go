@@ -73,7 +73,7 @@ func openExport(path string, device calms.DeviceID) (*archive.Archive, error) {
 	return a, nil
 }
 
-// place copies an export into the directory of imports, durably, under a name
+// placeExport copies an export into the directory of imports, durably, under a name
 // made of its content, so that bringing it in twice is bringing it in once.
 func placeExport(dir, source, name string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -84,19 +84,15 @@ func placeExport(dir, source, name string) error {
 		return err
 	}
 	defer in.Close()
-	out, err := os.CreateTemp(dir, ".coming-*")
+	out, err := durable.Create(filepath.Join(dir, name+importSuffix), 0o600)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(out.Name()) // gone already where all went well
-	_, err = io.Copy(out, in)
-	if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
+	defer out.Abort()
+	if _, err := io.Copy(out, in); err != nil {
 		return err
 	}
-	if err := os.Rename(out.Name(), filepath.Join(dir, name+importSuffix)); err != nil {
-		return err
-	}
-	return durable.SyncDir(dir)
+	return out.Commit()
 }
 
 // held describes the imported journals that the edge does not hold itself.

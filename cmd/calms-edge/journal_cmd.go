@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -106,18 +105,19 @@ func newJournalExport() *cobra.Command {
 		Short: "Write the sealed entries to a file, to be carried",
 		Long: `Writes what the journal holds, as it is sealed: whoever finds the file can read
 nothing of it. It works beside a running edge. The file is brought in again by
-"calms-edge journal import", on this edge or on its replacement.`,
+"calms-edge journal import", on this edge or on its replacement.
+
+What is damaged is left out and named; the rest is written all the same. A device or a
+named pipe is written to as it is, such as /dev/stdout.
+
+Exit status: 0 all was written; 3 something was left out.`,
 		Example: `  calms-edge journal export /media/stick/comp-3.export
   calms-edge journal export --from-cursor comp-3.export
   calms-edge journal export --journal journal.db.damaged-20260102T150405.000000000Z old.export`,
 		Args: program.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return f.inspect(c.Context(), func(j *journal.Journal) error {
-				counts, err := exportJournal(c.Context(), j, args[0], fromCursor)
-				if err != nil {
-					return err
-				}
-				return printCounts(c.OutOrStdout(), f.output.JSON(), "exported", counts)
+				return exportJournal(c, j, args[0], fromCursor, f.output.JSON())
 			})
 		},
 	}
@@ -126,34 +126,44 @@ nothing of it. It works beside a running edge. The file is brought in again by
 	return c
 }
 
-// exportJournal writes the file beside its place and moves it there when it is
-// whole and on disk.
-func exportJournal(ctx context.Context, j *journal.Journal, path string, fromCursor bool) (archive.Counts, error) {
+// exportJournal writes the file and tells what is in it.
+func exportJournal(c *cobra.Command, j *journal.Journal, path string, fromCursor, asJSON bool) error {
+	out, err := durable.Create(path, 0o600)
+	if err != nil {
+		return calms.Wrap("export journal", err)
+	}
+	defer out.Abort()
+	counts, err := writeExport(c.Context(), out, j, fromCursor)
+	if err == nil {
+		err = out.Commit()
+	}
+	if err != nil {
+		return calms.Wrap("export journal", err)
+	}
+	told := c.OutOrStdout()
+	if out.Standard() {
+		told = c.ErrOrStderr()
+	}
+	if err := printCounts(told, asJSON, "exported", counts); err != nil || len(counts.LeftOut) == 0 {
+		return err
+	}
+	return program.Quiet(calms.KindPartial)
+}
+
+// writeExport writes all of the journal, or what the cloud does not have.
+func writeExport(ctx context.Context, w io.Writer, j *journal.Journal, fromCursor bool) (archive.Counts, error) {
+	if !fromCursor {
+		return archive.Write(ctx, w, j, nil)
+	}
 	stat, err := j.Stat(ctx)
 	if err != nil {
 		return archive.Counts{}, err
 	}
-	after := func(id wire.JournalID) uint64 {
-		for _, s := range stat.Journals {
-			if fromCursor && s.ID == id {
-				return s.Cursor
-			}
-		}
-		return 0
+	cursors := map[wire.JournalID]uint64{}
+	for _, s := range stat.Journals {
+		cursors[s.ID] = s.Cursor
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".export-*")
-	if err != nil {
-		return archive.Counts{}, calms.Wrap("export journal", err)
-	}
-	defer os.Remove(f.Name()) // gone already where all went well
-	counts, err := archive.Write(ctx, f, j, after)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return counts, calms.Wrap("export journal", err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return counts, calms.Wrap("export journal", err)
-	}
-	return counts, calms.Wrap("export journal", durable.SyncDir(filepath.Dir(path)))
+	return archive.Write(ctx, w, j, func(id wire.JournalID) uint64 { return cursors[id] })
 }
 
 func newJournalImport() *cobra.Command {
@@ -240,5 +250,11 @@ func printCounts(w io.Writer, asJSON bool, what string, counts archive.Counts) e
 		fmt.Fprintf(w, "; %d more were lost before", counts.Lost)
 	}
 	fmt.Fprintln(w)
+	if len(counts.LeftOut) > 0 {
+		fmt.Fprintf(w, "LEFT OUT: %d entries that nobody could open\n", counts.Missed())
+	}
+	for _, l := range counts.LeftOut {
+		fmt.Fprintf(w, "  %s: entries %d to %d: %s\n", l.Journal, l.First, l.Last, l.Reason)
+	}
 	return err
 }
