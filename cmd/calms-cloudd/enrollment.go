@@ -18,7 +18,7 @@ type enrollment struct{ *cloud }
 // Enroll implements [httpapi.Enrollment]: the ticket is fleet's, the rest is
 // what an edge must know of the cloud.
 func (e enrollment) Enroll(ctx context.Context, request api.EnrollRequest) (api.Enrollment, error) {
-	enrolled, err := e.fleet.Enroll(ctx, request.TicketID, request.Secret, request.CSR)
+	enrolled, err := e.fleet.Enroll(ctx, request)
 	if err != nil {
 		return api.Enrollment{}, err
 	}

@@ -9,6 +9,7 @@ type EnrollRequest struct {
 	TicketID string `json:"ticketId"`
 	Secret   []byte `json:"secret" doc:"the ticket's secret"`
 	CSR      []byte `json:"csr" doc:"PKCS #10 certificate request, DER"`
+	DeviceID string `json:"deviceId,omitempty" doc:"the device that the edge believes to be; a ticket of another one is refused with conflict before it is used"`
 }
 
 // Enrollment is everything that an edge needs to begin.

@@ -26,12 +26,14 @@ type Enrolled struct {
 // request (PKCS #10, DER). The certificate is made first and the ticket burnt
 // last, in one transaction with the enrolment: no failure burns a ticket and
 // gives nothing for it. Of two that race for one ticket one wins; the same key
-// gets a certificate again for 24 h; a second key is refused, with an alarm.
+// gets a certificate again for 24 h; a second key is refused, with an alarm. An
+// edge that is enrolled says as which device: a ticket of another one is refused
+// and stays good.
 // Errors: [calms.KindUnauthenticated] for an unknown ticket or a wrong secret;
 // [calms.KindForbidden] when it expired or was voided, or the device is revoked;
-// [calms.KindConflict] when it is used.
-func (s *Service) Enroll(ctx context.Context, ticketID string, secret, request []byte) (Enrolled, error) {
-	enrolled, err := s.enroll(ctx, ticketID, secret, request)
+// [calms.KindConflict] when it is used, or of another device.
+func (s *Service) Enroll(ctx context.Context, request api.EnrollRequest) (Enrolled, error) {
+	enrolled, err := s.enroll(ctx, request)
 	if err != nil {
 		return Enrolled{}, calms.Wrap("enrol", err)
 	}
@@ -39,16 +41,16 @@ func (s *Service) Enroll(ctx context.Context, ticketID string, secret, request [
 	return enrolled, nil
 }
 
-func (s *Service) enroll(ctx context.Context, ticketID string, secret, request []byte) (Enrolled, error) {
-	t, err := readTicket(ctx, s.db.Read(), ticketID)
+func (s *Service) enroll(ctx context.Context, request api.EnrollRequest) (Enrolled, error) {
+	t, err := readTicket(ctx, s.db.Read(), request.TicketID)
 	if err != nil {
 		return Enrolled{}, err
 	}
-	if !t.opens(secret) {
+	if !t.opens(request.Secret) {
 		return Enrolled{}, calms.Errorf(calms.KindUnauthenticated, "the ticket is not known here, or its secret is wrong").
 			WithHint("ask the cloud's operator for a new one: calmsctl device provision PATH")
 	}
-	public, err := certs.ParseRequest(request)
+	public, err := certs.ParseRequest(request.CSR)
 	if err != nil {
 		return Enrolled{}, err
 	}
@@ -59,11 +61,23 @@ func (s *Service) enroll(ctx context.Context, ticketID string, secret, request [
 	if err := s.admit(ctx, t, key.String()); err != nil {
 		return Enrolled{}, err
 	}
-	chain, err := s.options.Issuer.IssueDevice(ctx, t.device, request)
+	if err := t.isOf(request.DeviceID); err != nil {
+		return Enrolled{}, err
+	}
+	chain, err := s.options.Issuer.IssueDevice(ctx, t.device, request.CSR)
 	if err != nil {
 		return Enrolled{}, err
 	}
 	return s.burn(ctx, t, key.String(), chain)
+}
+
+// isOf refuses an edge that is another device already; empty is none yet.
+func (t ticket) isOf(believed string) error {
+	if believed == "" || believed == string(t.device) {
+		return nil
+	}
+	return calms.Errorf(calms.KindConflict, "the ticket is of %s, and this edge is %s", t.device, believed).
+		WithHint("the ticket is still good: use it where its device is to be, or in a data directory of its own (--data DIR); this edge needs a ticket of its own device")
 }
 
 // admit decides whether a ticket, whose secret was right, lets key in. A ticket

@@ -19,6 +19,11 @@ import (
 	"go.calms.com/calms/pkg/wire"
 )
 
+// shown is the request that an edge makes of a ticket.
+func shown(ticket wire.Ticket, csr []byte) api.EnrollRequest {
+	return api.EnrollRequest{TicketID: ticket.ID, Secret: ticket.Secret[:], CSR: csr}
+}
+
 const comp3 = calms.Path("acme/ljubljana/comp-3")
 
 func TestEnrolment(t *testing.T) {
@@ -32,7 +37,7 @@ func TestEnrolment(t *testing.T) {
 		t.Errorf("ticket %v of %s, device %+v", ticket.CA, ticket.URL, device)
 	}
 	key := newKey(t)
-	e := must[Enrolled](t)(b.Enroll(t.Context(), ticket.ID, ticket.Secret[:], request(t, key)))
+	e := must[Enrolled](t)(b.Enroll(t.Context(), shown(ticket, request(t, key))))
 	if id, err := certs.DeviceOf(leaf(t, e)); err != nil || string(id) != device.ID || !certs.SameKey(leaf(t, e).PublicKey, key.Public()) {
 		t.Errorf("the certificate is of %s, %v", id, err)
 	}
@@ -53,7 +58,7 @@ func TestALostReplyStrandsNobody(t *testing.T) {
 	ticket, _ := b.provision(t, comp3)
 	key := newKey(t)
 	for range 3 {
-		e := must[Enrolled](t)(b.Enroll(t.Context(), ticket.ID, ticket.Secret[:], request(t, key)))
+		e := must[Enrolled](t)(b.Enroll(t.Context(), shown(ticket, request(t, key))))
 		if !certs.SameKey(leaf(t, e).PublicKey, key.Public()) || e.Organisation == "" {
 			t.Errorf("got %+v", e)
 		}
@@ -63,7 +68,7 @@ func TestALostReplyStrandsNobody(t *testing.T) {
 		t.Errorf("audit or alarms %v are wrong", b.alarms)
 	}
 	b.pass(repeatable)
-	if _, err := b.Enroll(t.Context(), ticket.ID, ticket.Secret[:], request(t, key)); calms.KindOf(err) != calms.KindConflict {
+	if _, err := b.Enroll(t.Context(), shown(ticket, request(t, key))); calms.KindOf(err) != calms.KindConflict {
 		t.Errorf("a day later: %v", err)
 	}
 }
@@ -72,7 +77,7 @@ func TestTicketsThatAreRefused(t *testing.T) {
 	b := newBench(t)
 	b.site(t)
 	used, _ := b.provision(t, "acme/ljubljana/used")
-	must[Enrolled](t)(b.Enroll(t.Context(), used.ID, used.Secret[:], request(t, newKey(t))))
+	must[Enrolled](t)(b.Enroll(t.Context(), shown(used, request(t, newKey(t)))))
 	replaced, _ := b.provision(t, "acme/ljubljana/replaced")
 	b.provision(t, "acme/ljubljana/replaced")
 	deleted, _ := b.provision(t, "acme/ljubljana/deleted")
@@ -106,7 +111,7 @@ func TestTicketsThatAreRefused(t *testing.T) {
 		"expired":  {expired, request, calms.KindForbidden},
 		"no proof": {fine, forged, calms.KindInvalid},
 	} {
-		_, err := b.Enroll(t.Context(), c.ticket.ID, c.ticket.Secret[:], c.request)
+		_, err := b.Enroll(t.Context(), shown(c.ticket, c.request))
 		if calms.KindOf(err) != c.want || c.want != calms.KindInvalid && calms.HintOf(err) == "" {
 			t.Errorf("%s: %v (%s), want %s and a hint", name, err, calms.KindOf(err), c.want)
 		}
@@ -114,7 +119,24 @@ func TestTicketsThatAreRefused(t *testing.T) {
 	if len(b.alarms) != 1 || b.alarms[0] != "ticket-misused" || b.audited(t, "ticket.misuse") != 1 {
 		t.Errorf("alarms %v, %d misuses audited", b.alarms, b.audited(t, "ticket.misuse"))
 	}
-	must[Enrolled](t)(b.Enroll(t.Context(), fine.ID, fine.Secret[:], request))
+	must[Enrolled](t)(b.Enroll(t.Context(), shown(fine, request)))
+}
+
+func TestATicketOfAnotherDeviceStaysGood(t *testing.T) {
+	b := newBench(t)
+	b.site(t)
+	ticket, device := b.provision(t, comp3)
+	asked := shown(ticket, request(t, newKey(t)))
+	asked.DeviceID = string(calms.NewDeviceID())
+	if _, err := b.Enroll(t.Context(), asked); calms.KindOf(err) != calms.KindConflict || calms.HintOf(err) == "" {
+		t.Errorf("a ticket of another device: %v", err)
+	}
+	if b.audited(t, "device.enroll") != 0 || len(b.log.facts) != 0 || len(b.alarms) != 0 {
+		t.Errorf("it left traces: %+v, %v", b.log.facts, b.alarms)
+	}
+	asked = shown(ticket, request(t, newKey(t)))
+	asked.DeviceID = device.ID
+	must[Enrolled](t)(b.Enroll(t.Context(), asked))
 }
 
 func TestTicketLives(t *testing.T) {
@@ -138,11 +160,11 @@ func TestAFailedIssueDoesNotBurnTheTicket(t *testing.T) {
 	b.site(t)
 	ticket, _ := b.provision(t, comp3)
 	b.issuer.fail = errDown
-	if _, err := b.Enroll(t.Context(), ticket.ID, ticket.Secret[:], request(t, newKey(t))); !errors.Is(err, errDown) {
+	if _, err := b.Enroll(t.Context(), shown(ticket, request(t, newKey(t)))); !errors.Is(err, errDown) {
 		t.Fatal(err)
 	}
 	b.issuer.fail = nil
-	must[Enrolled](t)(b.Enroll(t.Context(), ticket.ID, ticket.Secret[:], request(t, newKey(t))))
+	must[Enrolled](t)(b.Enroll(t.Context(), shown(ticket, request(t, newKey(t)))))
 }
 
 func TestOneOfManyWinsATicket(t *testing.T) {
@@ -155,7 +177,7 @@ func TestOneOfManyWinsATicket(t *testing.T) {
 		for range 6 {
 			csr := request(t, newKey(t))
 			wg.Go(func() {
-				switch _, err := b.Enroll(t.Context(), ticket.ID, ticket.Secret[:], csr); calms.KindOf(err) {
+				switch _, err := b.Enroll(t.Context(), shown(ticket, csr)); calms.KindOf(err) {
 				case calms.KindConflict:
 					lost.Add(1)
 				default:
@@ -184,7 +206,7 @@ func TestRequestsWithOneKeyThatRaceAllGetACertificate(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 6 {
 		wg.Go(func() {
-			if e, err := b.Enroll(t.Context(), ticket.ID, ticket.Secret[:], csr); err != nil || e.Device.Path != string(comp3) || len(e.Chain) == 0 {
+			if e, err := b.Enroll(t.Context(), shown(ticket, csr)); err != nil || e.Device.Path != string(comp3) || len(e.Chain) == 0 {
 				t.Errorf("%+v, %v", e, err)
 			}
 		})
@@ -247,10 +269,10 @@ func TestBurntTicketsStayBurntAfterARestore(t *testing.T) {
 	voided, _ := b.provision(t, "acme/ljubljana/comp-4")
 	old := b.snapshot(t)
 	key := newKey(t)
-	must[Enrolled](t)(b.Enroll(t.Context(), used.ID, used.Secret[:], request(t, key)))
+	must[Enrolled](t)(b.Enroll(t.Context(), shown(used, request(t, key))))
 	b.provision(t, "acme/ljubljana/comp-4")
 	late, _ := b.provision(t, "acme/ljubljana/comp-5") // not in the snapshot
-	must[Enrolled](t)(b.Enroll(t.Context(), late.ID, late.Secret[:], request(t, newKey(t))))
+	must[Enrolled](t)(b.Enroll(t.Context(), shown(late, request(t, newKey(t)))))
 
 	old.restore(t, b)
 	if d := must[api.Device](t)(old.DeviceByID(t.Context(), calms.DeviceID(device.ID))); d.State != api.DeviceEnrolled {
@@ -261,11 +283,11 @@ func TestBurntTicketsStayBurntAfterARestore(t *testing.T) {
 		ticket wire.Ticket
 		want   calms.Kind
 	}{"used": {used, calms.KindConflict}, "voided": {voided, calms.KindForbidden}, "late": {late, calms.KindUnauthenticated}} {
-		if _, err := old.Enroll(t.Context(), c.ticket.ID, c.ticket.Secret[:], thief); calms.KindOf(err) != c.want {
+		if _, err := old.Enroll(t.Context(), shown(c.ticket, thief)); calms.KindOf(err) != c.want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := old.Enroll(t.Context(), used.ID, used.Secret[:], request(t, key)); err != nil {
+	if _, err := old.Enroll(t.Context(), shown(used, request(t, key))); err != nil {
 		t.Errorf("the reply got lost in the fire: %v", err)
 	}
 	if len(old.log.facts) != 0 {

@@ -237,7 +237,7 @@ func TestAnEnrolledDeviceIsRevokedBeforeItIsDeleted(t *testing.T) {
 	b := newBench(t)
 	b.site(t)
 	ticket, device := b.provision(t, "acme/ljubljana/comp-3")
-	must[Enrolled](t)(b.Enroll(t.Context(), ticket.ID, ticket.Secret[:], request(t, newKey(t))))
+	must[Enrolled](t)(b.Enroll(t.Context(), shown(ticket, request(t, newKey(t)))))
 	err := b.DeleteDevice(t.Context(), "acme/ljubljana/comp-3")
 	if calms.KindOf(err) != calms.KindConflict || calms.HintOf(err) != "calmsctl device revoke acme/ljubljana/comp-3" {
 		t.Errorf("got %v, hint %q", err, calms.HintOf(err))

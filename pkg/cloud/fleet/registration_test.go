@@ -24,7 +24,7 @@ func TestRegistrationsAreRecognisedAfterARestart(t *testing.T) {
 func (b *bench) enrolled(t *testing.T, path calms.Path) registration {
 	t.Helper()
 	ticket, device := b.provision(t, path)
-	e := must[Enrolled](t)(b.Enroll(t.Context(), ticket.ID, ticket.Secret[:], request(t, newKey(t))))
+	e := must[Enrolled](t)(b.Enroll(t.Context(), shown(ticket, request(t, newKey(t)))))
 	return registration{calms.DeviceID(device.ID), e.Organisation, calms.Path(device.Path), device.Shard, *e.Device.Enrolled}
 }
 
@@ -38,7 +38,7 @@ func TestADeviceOfAfterTheSnapshotComesBack(t *testing.T) {
 	b.site(t)
 	ticket, known := b.provision(t, "acme/ljubljana/known") // enrolled later
 	old := b.snapshot(t)
-	must[Enrolled](t)(b.Enroll(t.Context(), ticket.ID, ticket.Secret[:], request(t, newKey(t))))
+	must[Enrolled](t)(b.Enroll(t.Context(), shown(ticket, request(t, newKey(t)))))
 	here := b.enrolled(t, comp3)
 	must[api.Site](t)(b.CreateSite(t.Context(), "acme/maribor"))
 	far := b.enrolled(t, "acme/maribor/comp-1")

@@ -20,8 +20,8 @@ import (
 // that the ticket answers again where its answer was lost on the way, or where
 // the process died. The ticket's secret goes to no other cloud than its own.
 //
-// An edge that is enrolled already keeps its device: a ticket of another one is
-// refused ([calms.KindConflict]).
+// An edge that is enrolled already keeps its device, and tells the cloud which
+// it is: a ticket of another one is refused ([calms.KindConflict]) and not used.
 func Enroll(ctx context.Context, dir string, ticket wire.Ticket, algorithm certs.Algorithm) (*Identity, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, err
@@ -34,7 +34,9 @@ func Enroll(ctx context.Context, dir string, ticket wire.Ticket, algorithm certs
 	if err != nil {
 		return nil, calms.Wrap("enroll", err)
 	}
-	answer, err := api.Enroll(ctx, ticket.URL, ticket.CA, api.EnrollRequest{TicketID: ticket.ID, Secret: ticket.Secret[:], CSR: request})
+	answer, err := api.Enroll(ctx, ticket.URL, ticket.CA, api.EnrollRequest{
+		TicketID: ticket.ID, Secret: ticket.Secret[:], CSR: request, DeviceID: enrolledAs(dir),
+	})
 	if err != nil {
 		return nil, calms.Wrap("enroll", err)
 	}
@@ -42,6 +44,16 @@ func Enroll(ctx context.Context, dir string, ticket wire.Ticket, algorithm certs
 		return nil, calms.Wrap("enroll", err)
 	}
 	return Open(dir)
+}
+
+// enrolledAs is the device that this edge is; empty where it is none, or where
+// what it is can no longer be read.
+func enrolledAs(dir string) string {
+	before, err := Open(dir)
+	if err != nil {
+		return ""
+	}
+	return string(before.Device())
 }
 
 // enrollingKey is the key of an enrolment that was begun, or a new one.
@@ -63,9 +75,9 @@ func take(dir string, key crypto.Signer, answer api.Enrollment) error {
 	if err != nil {
 		return calms.Wrap("the cloud's answer", err)
 	}
-	if before, err := Open(dir); err == nil && before.Device() != cloud.Device {
-		return calms.Errorf(calms.KindConflict, "the ticket is of %s, and this edge is %s", cloud.Device, before.Device()).
-			WithHint("ask for a ticket of %s, or give the other device a data directory of its own: --data DIR", before.Path())
+	if before := enrolledAs(dir); before != "" && before != string(cloud.Device) {
+		return calms.Errorf(calms.KindConflict, "the cloud's answer is for %s, and this edge is %s", cloud.Device, before).
+			WithHint("ask for a ticket of this edge's device, or give the other one a data directory of its own: --data DIR")
 	}
 	pair, err := takeChain(key, answer.Certificate, cloud.Device)
 	if err != nil {

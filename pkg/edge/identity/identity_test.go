@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,6 +42,8 @@ type cloud struct {
 	path    string
 	seen    map[certs.Fingerprint]int // requests by key
 	lose    bool                      // the answer gets lost
+
+	believed []string // as which devices edges asked to enrol
 }
 
 func newAuthority(t testing.TB) certs.Authority {
@@ -110,6 +113,7 @@ func (c *cloud) answer(w http.ResponseWriter, body any) {
 func (c *cloud) enroll(w http.ResponseWriter, r *http.Request) {
 	var request api.EnrollRequest
 	json.NewDecoder(r.Body).Decode(&request)
+	c.believed = append(c.believed, request.DeviceID)
 	chain := c.issue(request.CSR)
 	c.answer(w, api.Enrollment{
 		DeviceID: string(c.device), Path: c.path, Shard: 9, Certificate: chain, Generation: 4, Links: c.links(),
@@ -189,6 +193,9 @@ func TestAnEdgeStaysItsDevice(t *testing.T) {
 	}
 	if again := must[*Identity](t)(Open(dir)); again.Device() != first.Device() {
 		t.Error("the edge became another device")
+	}
+	if want := []string{"", string(first.Device())}; !slices.Equal(c.believed, want) {
+		t.Errorf("it enrolled as %q, want %q", c.believed, want)
 	}
 }
 
