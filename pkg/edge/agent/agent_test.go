@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -267,12 +269,55 @@ func TestGenerationsOutliveTheJournal(t *testing.T) {
 	if got := must[*Notes](t)(OpenNotes(dir, quiet)).Generation(); got != 3 {
 		t.Errorf("generation %d", got)
 	}
-	for _, bad := range []string{`{"version": 2, "generation": 1}`, `{`} {
-		if err := os.WriteFile(filepath.Join(dir, generationName), []byte(bad), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := OpenNotes(dir, quiet); err == nil {
-			t.Errorf("%s was read", bad)
-		}
+	file := filepath.Join(dir, generationName)
+	if err := os.WriteFile(file, []byte(`{"version": 2, "generation": 1}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenNotes(dir, quiet); calms.HintOf(err) == "" {
+		t.Errorf("a newer version: %v", err)
+	}
+}
+
+func TestAGenerationThatWasForgottenIsNotedAgain(t *testing.T) {
+	for name, spoil := range map[string]func(file string) error{
+		"broken":     func(file string) error { return os.WriteFile(file, []byte(`{"version": 1, "generation": 7`), 0o600) },
+		"spoilt":     func(file string) error { return os.WriteFile(file, []byte(`{"version": 1, "genAration": 3}`), 0o600) },
+		"gone":       os.Remove,
+		"no file":    func(file string) error { return errors.Join(os.Remove(file), os.Mkdir(file, 0o700)) },
+		"empty file": func(file string) error { return os.Truncate(file, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			dir, loud := t.TempDir(), slog.New(slog.NewTextHandler(&log, nil))
+			n := must[*Notes](t)(OpenNotes(dir, loud))
+			if n.Forgot() {
+				t.Error("a first start forgot something")
+			}
+			if err := n.Mark(3); err != nil {
+				t.Fatal(err)
+			}
+			n.Tell(Told{Journal: "3-x"})
+			n.Remember(3)
+			if log.Len() > 0 {
+				t.Errorf("log without need: %s", &log)
+			}
+			file := filepath.Join(dir, generationName)
+			if err := spoil(file); err != nil {
+				t.Fatal(err)
+			}
+			n = must[*Notes](t)(OpenNotes(dir, loud))
+			if n.Generation() != 0 || !n.Forgot() || n.Told().Journal != "3-x" {
+				t.Errorf("generation %d, forgot %v, told %+v", n.Generation(), n.Forgot(), n.Told())
+			}
+			if n.Remember(3); !strings.Contains(log.String(), "GENERATION") {
+				t.Errorf("nobody was told: %s", &log)
+			}
+			if name == "no file" {
+				return // it cannot be noted, which stops nobody
+			}
+			if again := must[*Notes](t)(OpenNotes(dir, loud)); again.Generation() != 3 || again.Forgot() {
+				t.Errorf("noted again: %d, forgot %v", again.Generation(), again.Forgot())
+			}
+		})
 	}
 }

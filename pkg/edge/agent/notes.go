@@ -31,6 +31,7 @@ type Notes struct {
 
 	mu         sync.Mutex
 	generation uint64 // guarded by mu
+	forgot     bool   // guarded by mu; there was a generation, and it cannot be read
 	told       Told   // guarded by mu
 }
 
@@ -46,22 +47,42 @@ type generationFile struct {
 }
 
 // OpenNotes reads the notes in dir; none are good notes too. A generation that
-// cannot be read is an error: a number that was used must not be used again.
+// is gone or cannot be read stops nobody from measuring: the journal tells it
+// ([Notes.Remember]), and where that is gone too the cloud does. Only notes of a
+// newer version are an error.
 func OpenNotes(dir string, log *slog.Logger) (*Notes, error) {
 	n := &Notes{dir: dir, log: log}
-	var g generationFile
-	if err := n.read(generationName, &g); err != nil {
-		return nil, calms.Wrap("open notes", err)
+	if err := n.read(toldName, &n.told); err != nil {
+		n.told = Told{} // everything is told again: that costs two entries
+	}
+	g, err := n.readGeneration()
+	if err != nil {
+		log.Error("NOTE OF THE JOURNAL'S GENERATION CANNOT BE READ: it is taken from the journal", "error", err)
 	}
 	if g.Version > notesVersion {
 		return nil, calms.Errorf(calms.KindInvalid, "open notes: %s has version %d, this program reads up to %d", generationName, g.Version, notesVersion).
 			WithHint("run the calms-edge that wrote it, or a newer one")
 	}
 	n.generation = g.Generation
-	if err := n.read(toldName, &n.told); err != nil {
-		n.told = Told{} // everything is told again: that costs two entries
-	}
+	n.forgot = err != nil || n.generation == 0 && n.told != Told{}
 	return n, nil
+}
+
+// readGeneration reads the note, which is never 0 where it is there.
+func (n *Notes) readGeneration() (generationFile, error) {
+	g := generationFile{notesVersion, 0}
+	path := filepath.Join(n.dir, generationName)
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return g, nil
+	}
+	var found generationFile
+	if err := n.read(generationName, &found); err != nil {
+		return g, err
+	}
+	if found.Version == 0 || found.Version == notesVersion && found.Generation == 0 {
+		return g, calms.Errorf(calms.KindInvalid, "%s: holds no generation", path)
+	}
+	return found, nil
 }
 
 func (n *Notes) read(name string, into any) error {
@@ -93,6 +114,25 @@ func (n *Notes) Generation() uint64 {
 	return n.generation
 }
 
+// Forgot reports whether a generation was begun before that is not known now.
+func (n *Notes) Forgot() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.forgot
+}
+
+// Remember notes the generation of a journal that is there, where the notes do
+// not know of it: they were damaged, removed or of an older backup.
+func (n *Notes) Remember(generation uint64) {
+	if n.Generation() >= generation {
+		return
+	}
+	n.log.Error("THE JOURNAL'S GENERATION WAS NOT IN THE NOTES: it is noted again", "generation", generation, "file", filepath.Join(n.dir, generationName))
+	if err := n.Mark(generation); err != nil {
+		n.log.Error("generation not noted", "error", err)
+	}
+}
+
 // Mark notes a generation durably before its first entry is written.
 func (n *Notes) Mark(generation uint64) error {
 	n.mu.Lock()
@@ -103,7 +143,7 @@ func (n *Notes) Mark(generation uint64) error {
 	if err := n.write(generationName, generationFile{notesVersion, generation}); err != nil {
 		return calms.Wrap("note generation", err)
 	}
-	n.generation = generation
+	n.generation, n.forgot = generation, false
 	return nil
 }
 
