@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -251,6 +252,30 @@ func TestLearningIngestKeys(t *testing.T) {
 	for _, known := range []*Identity{i, must[*Identity](t)(Open(dir))} {
 		if key, err := known.IngestKey(); err != nil || key.ID != "k9" {
 			t.Errorf("the key in force is %q, %v", key.ID, err)
+		}
+	}
+}
+
+func TestAnOpenIdentityIsRefused(t *testing.T) {
+	c, dir := startCloud(t), filepath.Join(t.TempDir(), "identity")
+	if err := CheckPrivate(dir); err != nil {
+		t.Errorf("none: %v", err)
+	}
+	c.enrolled(dir)
+	if err := CheckPrivate(dir); err != nil {
+		t.Errorf("as it is made: %v", err)
+	}
+	for path, modes := range map[string][2]os.FileMode{
+		dir: {0o710, 0o700}, filepath.Join(dir, deviceName): {0o640, 0o600}, filepath.Join(dir, cloudName): {0o604, 0o600},
+	} {
+		if err := os.Chmod(path, modes[0]); err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckPrivate(dir); calms.KindOf(err) != calms.KindInvalid || !strings.Contains(calms.HintOf(err), "chmod go-rwx "+path) {
+			t.Errorf("%s open to others: %v", path, err)
+		}
+		if err := os.Chmod(path, modes[1]); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
