@@ -23,15 +23,15 @@ import (
 const checkTimeout = 10 * time.Second
 
 func (p *patient) checkData(context.Context) (string, error) {
-	info, err := os.Stat(p.data)
+	_, err := os.Stat(p.data)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", calms.Errorf(calms.KindNotFound, "%s is not there", p.data).WithHint("calms-edge enroll makes it")
 	}
 	if err != nil {
 		return "", err
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return "", calms.Errorf(calms.KindInvalid, "%s can be read by others (mode %#o)", p.data, mode).WithHint("chmod 700 %s", p.data)
+	if err := checkPrivate(p.data); err != nil {
+		return "", err
 	}
 	if err := unix.Access(p.data, unix.W_OK); err != nil {
 		return "", calms.Errorf(calms.KindForbidden, "%s cannot be written: %w", p.data, err).WithHint("run it as the user that the directory belongs to")

@@ -46,6 +46,14 @@ type edge struct {
 	link *mqtt.Link // guarded by mu; the newest connection
 }
 
+// checkPrivate refuses a data directory whose keys others may read.
+func checkPrivate(data string) error {
+	if err := identity.CheckMode(data); err != nil {
+		return err
+	}
+	return identity.CheckPrivate(identityDir(data))
+}
+
 // openEdge makes the parts and connects them. Nothing runs yet.
 func openEdge(c config, data string, log *slog.Logger) (e *edge, err error) {
 	e = &edge{config: c, data: data, log: log, start: time.Now()}
@@ -53,6 +61,9 @@ func openEdge(c config, data string, log *slog.Logger) (e *edge, err error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, calms.Wrap("open data directory", err)
 		}
+	}
+	if err := checkPrivate(data); err != nil {
+		return nil, calms.Wrap("open data directory", err)
 	}
 	lock, err := durable.Lock(data)
 	if err != nil {
@@ -88,9 +99,9 @@ func (e *edge) openJournal() {
 		Device:     e.identity.Device(),
 		Limit:      e.config.Bytes("journal.limit"),
 		Generation: max(e.notes.Generation(), e.identity.Generation()),
-		Wiped:      wiped(path, e.notes.Generation(), e.identity.Generation()),
+		Wiped:      wiped(path, e.notes, e.identity.Generation()),
 		Mark:       e.notes.Mark,
-	}}
+	}, remember: e.notes.Remember}
 	e.keeper.imports = &imports{dir: importDir(e.data), device: e.identity.Device(), log: e.log}
 	if err := e.keeper.imports.reload(); err != nil {
 		e.log.Error("import cannot be read", "error", err)

@@ -72,6 +72,9 @@ func (o enrollOptions) enroll(ctx context.Context, stdin io.Reader, stdout, stde
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return calms.Wrap("make data directory", err)
 	}
+	if err := checkPrivate(data); err != nil {
+		return calms.Wrap("open data directory", err)
+	}
 	lock, err := durable.Lock(data)
 	if err != nil {
 		return err

@@ -25,6 +25,8 @@ type keeper struct {
 	options journal.Options
 	log     *slog.Logger
 	imports *imports
+	// remember notes the generation of a journal that was found, outside of it.
+	remember func(generation uint64)
 
 	mu      sync.Mutex
 	open    *journal.Journal // guarded by mu; nil where it cannot be opened
@@ -57,6 +59,7 @@ func (k *keeper) get(ctx context.Context) (*journal.Journal, error) {
 		return nil, err
 	}
 	k.open, k.err = opened, nil
+	k.remember(opened.Current().Generation)
 	k.log.Info("journal open", "journal", opened.Current().Name())
 	return opened, nil
 }
@@ -101,6 +104,7 @@ func (k *keeper) with(ctx context.Context, do func(*journal.Journal) error) erro
 		defer k.mu.Unlock()
 		if k.open == j {
 			k.open, k.tried = nil, time.Time{}
+			k.options.Generation = max(k.options.Generation, j.Current().Generation) // begun since the start
 			err = errors.Join(err, j.Close(), k.setAside(err))
 		}
 	}
@@ -174,13 +178,14 @@ func (k *keeper) Stat(ctx context.Context) (journal.Stat, error) {
 }
 
 // wiped says why there may be no journal file although there was one before;
-// empty where there never was one, or where it is there.
-func wiped(path string, known, remembered uint64) string {
+// empty where there never was one, or where it is there. Notes that cannot be
+// read tell that there was one, too.
+func wiped(path string, notes *agent.Notes, remembered uint64) string {
 	if _, err := os.Stat(path); err == nil {
 		return ""
 	}
 	switch {
-	case known > 0:
+	case notes.Generation() > 0 || notes.Forgot():
 		return "the journal file was gone"
 	case remembered > 0:
 		return "the device was enrolled again without its journal"
