@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -49,26 +50,32 @@ func (f fields) read(file, at string, node *yaml.Node) error {
 	if node.Kind != yaml.MappingNode {
 		return calms.Errorf(calms.KindInvalid, "%s:%d: %s: keys are needed here, such as %s", file, node.Line, at, strings.Join(f.names(), ", "))
 	}
+	var mistakes []error
 	seen := map[string]bool{}
 	for i := 0; i < len(node.Content); i += 2 {
 		name, value := node.Content[i], node.Content[i+1]
-		take, known := f[name.Value]
-		if !known {
-			return calms.Errorf(calms.KindInvalid, "%s:%d: %s: unknown key %q; known here are %s", file, name.Line, at, name.Value, strings.Join(f.names(), ", ")).
-				WithHint("calms-edge config schema")
-		}
 		if seen[name.Value] {
-			return calms.Errorf(calms.KindInvalid, "%s:%d: %s: key %q stands here already", file, name.Line, at, name.Value)
+			mistakes = append(mistakes, calms.Errorf(calms.KindInvalid, "%s:%d: %s: key %q stands here already", file, name.Line, at, name.Value))
+			continue
 		}
 		seen[name.Value] = true
-		if err := take(value); err != nil {
-			if calms.KindOf(err) == calms.KindInvalid && strings.HasPrefix(err.Error(), file+":") {
-				return err // from a list below, with its own line
-			}
-			return calms.Errorf(calms.KindInvalid, "%s:%d: %s.%s: %w", file, value.Line, at, name.Value, err)
-		}
+		mistakes = append(mistakes, f.take(file, at, name, value))
 	}
-	return nil
+	return errors.Join(mistakes...)
+}
+
+// take reads one key.
+func (f fields) take(file, at string, name, value *yaml.Node) error {
+	take, known := f[name.Value]
+	if !known {
+		return calms.Errorf(calms.KindInvalid, "%s:%d: %s: unknown key %q; known here are %s", file, name.Line, at, name.Value, strings.Join(f.names(), ", ")).
+			WithHint("calms-edge config schema")
+	}
+	err := take(value)
+	if err == nil || strings.HasPrefix(err.Error(), file+":") { // from a list below, with its own line
+		return err
+	}
+	return calms.Errorf(calms.KindInvalid, "%s:%d: %s.%s: %w", file, value.Line, at, name.Value, err)
 }
 
 func (f fields) names() []string {
@@ -116,12 +123,11 @@ func list(read func(i int, n *yaml.Node) error) func(*yaml.Node) error {
 		if n.Kind != yaml.SequenceNode {
 			return calms.Errorf(calms.KindInvalid, "a list is needed here")
 		}
+		var mistakes []error
 		for i, element := range n.Content {
-			if err := read(i, element); err != nil {
-				return err
-			}
+			mistakes = append(mistakes, read(i, element))
 		}
-		return nil
+		return errors.Join(mistakes...)
 	}
 }
 
@@ -180,21 +186,27 @@ func (in instrument) open() (sensor.Instrument, error) {
 	return opened, nil
 }
 
-// sampler makes the sampler of all instruments. Errors name file and line.
+// sampler makes the sampler of all instruments. Errors name file and line, one
+// for each instrument that is wrong.
 func (c config) sampler(clock sensor.Clock, sink sensor.Sink, log *slog.Logger) (*sensor.Sampler, error) {
 	s := sensor.Config{Clock: clock, Sink: sink, Log: log, BatchInterval: c.Duration("batch")}
+	var mistakes []error
 	for i, in := range c.instruments {
 		opened, err := in.open()
 		if err != nil {
-			return nil, calms.Wrap(fmt.Sprintf("%s: instruments[%d] %q", in.origin, i, in.Name), err)
+			mistakes = append(mistakes, calms.Wrap(fmt.Sprintf("%s: instruments[%d] %q", in.origin, i, in.Name), err))
+			continue
 		}
-		s.Instruments = append(s.Instruments, opened)
+		right := s.Instruments
+		s.Instruments = append(right, opened)
 		// The sampler names the instrument that is wrong; its line is known here.
-		if sampler, err := sensor.NewSampler(s); err != nil {
-			return nil, calms.Wrap(in.origin, err)
-		} else if i == len(c.instruments)-1 {
-			return sampler, nil
+		if _, err := sensor.NewSampler(s); err != nil {
+			mistakes = append(mistakes, calms.Wrap(in.origin, err))
+			s.Instruments = right
 		}
+	}
+	if err := errors.Join(mistakes...); err != nil {
+		return nil, err
 	}
 	return sensor.NewSampler(s)
 }

@@ -36,9 +36,9 @@ with. The address that it listens on is printed first.`,
 			return serveInstrument(ctx, c, name, o)
 		},
 	}
-	c.Flags().StringVar(&name, "profile", "", "`name` of a built-in profile, or the path of a .yaml file")
+	c.Flags().StringVar(&name, "profile", "", "`name` of a built-in profile, or the path of a .yaml file (needed)")
 	c.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:5020", "`address` to listen on; port 0 takes a free one")
-	c.Flags().StringVar(&o.Log, "log", "", "`file` that what was served is appended to")
+	c.Flags().StringVar(&o.Log, "log", "", "`file` that what was served is appended to (needed)")
 	c.Flags().Uint8Var(&o.Unit, "unit", 1, "unit `id`")
 	c.Flags().Uint64Var(&o.Seed, "seed", 1, "`number` that the values follow from")
 	_ = c.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions(profile.List(), cobra.ShellCompDirectiveDefault))

@@ -73,7 +73,7 @@ var floors = map[string]room{
 	"cmd/calms-edge": {floor: 4, libraries: "github.com/prometheus/client_golang " +
 		"github.com/spf13/cobra go.yaml.in/yaml/v3 golang.org/x/sys golang.org/x/term"},
 	"cmd/calmsctl": {floor: 4, libraries: "filippo.io/age github.com/olekukonko/tablewriter " +
-		"github.com/spf13/cobra github.com/spf13/pflag github.com/spf13/viper go.yaml.in/yaml/v3 golang.org/x/term"},
+		"github.com/spf13/cobra github.com/spf13/pflag github.com/spf13/viper go.yaml.in/yaml/v3 golang.org/x/sys golang.org/x/term"},
 	"cmd/calmsctl/chart": {floor: 3},
 	"cmd/calmsctl/demo":  {floor: 3},
 }

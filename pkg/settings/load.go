@@ -2,8 +2,11 @@ package settings
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -14,7 +17,7 @@ import (
 )
 
 // Load reads and checks all values; file may be empty for none. The error is
-// [calms.KindInvalid] and names the first thing that is wrong.
+// [calms.KindInvalid] and names what is wrong, one mistake a line.
 func (t Table) Load(file string) (*Values, error) {
 	l := loader{table: t, file: file, origins: map[string]string{}, values: &Values{table: t, viper: viper.New()}}
 	for _, s := range t.Settings {
@@ -23,17 +26,18 @@ func (t Table) Load(file string) (*Values, error) {
 			return nil, calms.Wrap("read configuration", err)
 		}
 	}
-	if file != "" {
-		if err := l.read(); err != nil {
-			return nil, err
-		}
+	document, err := l.read()
+	if err != nil {
+		return nil, err
+	}
+	var mistakes []error
+	if len(document.Content) > 0 { // else there is no file, or comments only
+		mistakes = append(mistakes, l.section("", document.Content[0]))
 	}
 	for _, s := range t.Settings {
-		if err := l.verify(s); err != nil {
-			return nil, err
-		}
+		mistakes = append(mistakes, l.verify(s))
 	}
-	return l.values, nil
+	return l.values, errors.Join(mistakes...)
 }
 
 // loader is one [Table.Load].
@@ -44,22 +48,35 @@ type loader struct {
 	values  *Values
 }
 
-// read takes the file in. It is walked here, as viper knows no lines, and lets
-// doubled and unknown keys pass.
-func (l loader) read() error {
+// read takes the file in, where there is one. Its document is walked here, as
+// viper knows no lines, and lets doubled and unknown keys pass.
+func (l loader) read() (document yaml.Node, err error) {
+	if l.file == "" {
+		return document, nil
+	}
 	text, err := os.ReadFile(l.file)
 	if err != nil {
-		return calms.Errorf(calms.KindInvalid, "read configuration: %w", err).WithHint("%s config show > %s", l.table.Program, l.file)
+		return document, calms.Errorf(calms.KindInvalid, "read configuration: %w", err).WithHint("%s", l.hint(err))
 	}
 	l.values.Digest = sha256.Sum256(text)
-	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
-		return calms.Errorf(calms.KindInvalid, "%s: %s", l.file, strings.TrimPrefix(err.Error(), "yaml: "))
+		return document, calms.Errorf(calms.KindInvalid, "%s:%s", l.file, syntaxLine.ReplaceAllString(err.Error(), "$1: "))
 	}
-	if len(document.Content) == 0 {
-		return nil // empty, or comments only
+	return document, nil
+}
+
+// syntaxLine is how the YAML library begins its errors, with a line or without.
+var syntaxLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+
+// hint says what to do where the file cannot be read.
+func (l loader) hint(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Sprintf("%s config show > %s", l.table.Program, l.file)
+	case errors.Is(err, fs.ErrPermission):
+		return "run it as a user who may read the file"
 	}
-	return l.section("", document.Content[0])
+	return "name a file: --config FILE"
 }
 
 // section takes over the keys of a section.
@@ -67,12 +84,11 @@ func (l loader) section(section string, node *yaml.Node) error {
 	if node.Kind != yaml.MappingNode {
 		return calms.Errorf(calms.KindInvalid, "%s:%d: keys are needed here, such as %s", l.file, node.Line, strings.Join(l.table.below(section), ", "))
 	}
+	var mistakes []error
 	for i := 0; i < len(node.Content); i += 2 {
-		if err := l.key(section, node.Content[i], node.Content[i+1]); err != nil {
-			return err
-		}
+		mistakes = append(mistakes, l.key(section, node.Content[i], node.Content[i+1]))
 	}
-	return nil
+	return errors.Join(mistakes...)
 }
 
 func (l loader) key(section string, name, value *yaml.Node) error {

@@ -117,7 +117,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"public: {hosts: [a, b c]}":        `x.yaml:1: public.hosts: "b c" is no name`,
 		"public: {hosts: {a: b}}":          "x.yaml:1: public.hosts needs a single value",
 		"public: &p {hosts: [a]}\nlog: *p": "x.yaml:2: keys are needed here",
-		"log:\n\tlevel: info":              "x.yaml: line 2",
+		"log:\n\tlevel: info":              "x.yaml:2: ",
 	} {
 		_, _, err := load(t, text)
 		if err == nil || !strings.Contains(err.Error(), want) || calms.KindOf(err) != calms.KindInvalid {
@@ -126,6 +126,15 @@ func TestMistakesAreNamed(t *testing.T) {
 	}
 	if _, _, err := load(t, "lag: 1"); calms.HintOf(err) != "calms-test config schema" {
 		t.Errorf("the hint is %q", calms.HintOf(err))
+	}
+	_, _, err := load(t, "lag: 1\npause: 2h\nlog: {level: loud}")
+	for _, want := range []string{"x.yaml:1: unknown", "\n", "x.yaml:2: pause", "x.yaml:3: log.level"} {
+		if err == nil || !strings.Contains(err.Error(), want) || calms.KindOf(err) != calms.KindInvalid {
+			t.Errorf("three mistakes give %v", err)
+		}
+	}
+	if _, err := sample(new(int)).Load("/"); calms.HintOf(err) != "name a file: --config FILE" {
+		t.Errorf("a directory: %v, hint %q", err, calms.HintOf(err))
 	}
 	if _, err := sample(new(int)).Load("nowhere.yaml"); calms.HintOf(err) != "calms-test config show > nowhere.yaml" {
 		t.Errorf("no file: %v, hint %q", err, calms.HintOf(err))
