@@ -37,7 +37,10 @@ func (t Table) Load(file string) (*Values, error) {
 	for _, s := range t.Settings {
 		mistakes = append(mistakes, l.verify(s))
 	}
-	return l.values, errors.Join(mistakes...)
+	if err := errors.Join(mistakes...); err != nil {
+		return nil, err
+	}
+	return l.values, nil
 }
 
 // loader is one [Table.Load].
