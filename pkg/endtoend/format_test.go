@@ -33,7 +33,7 @@ func TestMalformedConfiguration(t *testing.T) {
 		"field":   {"field.yaml:2: ", `"jornal"`, "hint: "},
 		"value":   {"value.yaml:3: ", "uplink.window", `"wide"`},
 		"section": {"section.yaml:2: "},
-		"yaml":    {"yaml.yaml: line "},
+		"yaml":    {"yaml.yaml:2:"},
 		"profile": {"profile.yaml:3: ", `no profile "unheard-of"`, "known: ", "hint: "},
 		"instr":   {"instr.yaml:6: ", `instruments[0]`, `"intervall"`},
 		"newer":   {"newer-profile.yaml:1: ", "version", "2 is newer", "update calms-edge"},
@@ -46,7 +46,7 @@ func TestMalformedConfiguration(t *testing.T) {
 	for name, says := range map[string][]string{
 		"cloud":    {"cloud.yaml:2: ", `"listen.apy"`, "hint: "},
 		"duration": {"duration.yaml:2: ", "certificates.device", `"24"`},
-		"yaml":     {"yaml.yaml: line "},
+		"yaml":     {"yaml.yaml:2:"},
 	} {
 		r.refused(1, says, "calms-cloudd config check --config %s.yaml", name)
 		r.refused(1, says, "calms-cloudd serve --data cloud --config %s.yaml", name)
