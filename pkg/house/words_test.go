@@ -1,7 +1,6 @@
 package house
 
 import (
-	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,13 +9,6 @@ import (
 	"strings"
 	"testing"
 )
-
-// elsewhere are words that tie the repository to one machine or to one way of
-// fetching modules. They are put together here, so that this file holds none.
-var elsewhere = []string{
-	"/wo" + "rk/", "/bash" + "_jobs",
-	"proxy.go" + "lang.org", "sum.go" + "lang.org", "py" + "pi.org", "registry.np" + "mjs", "deb.deb" + "ian.org",
-}
 
 // skipped are folders that do not belong to the repository.
 var skipped = []string{".git", "bin", "build"}
@@ -43,17 +35,6 @@ func eachFile(t *testing.T, f func(path string, content []byte)) {
 	if err != nil || files < 100 {
 		t.Fatalf("%d files were read, %v", files, err)
 	}
-}
-
-func TestNothingPointsElsewhere(t *testing.T) {
-	eachFile(t, func(path string, content []byte) {
-		for _, word := range elsewhere {
-			if at := bytes.Index(content, []byte(word)); at >= 0 {
-				line := 1 + bytes.Count(content[:at], []byte("\n"))
-				t.Errorf("%s:%d holds %q, which means something on one machine only", path, line, word)
-			}
-		}
-	})
 }
 
 var (
